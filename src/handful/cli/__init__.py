@@ -1,0 +1,1 @@
+"""The commands, a file each. They parse and print; they compute nothing."""

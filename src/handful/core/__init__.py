@@ -1,0 +1,1 @@
+"""What every stage may import; imports nothing of ours."""

@@ -1,0 +1,311 @@
+"""The manifests that stages exchange. Each is one JSON file; a stage reads the one before it and writes its own.
+
+| file | written by | read by |
+|---|---|---|
+| 1_photos/photos.json | photos | dataset, report |
+| 2_dataset/dataset.json | dataset | train, scores, report |
+| 3_train/RUN/run.json | train | samples, report |
+| 4_samples/RUN/samples.json, samples.jsonl | samples | scores, report |
+| 5_scores/RUN/PROTOCOL.json | scores | report |
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ValidationError
+
+from handful.core.config import Settings
+from handful.core.errors import UserError
+from handful.core.provenance import SourceType
+from handful.core.workspace import write_atomically
+
+
+class Artifact(Settings):
+    """A manifest on disk. Paths in it are relative to the folder it lies in, with forward slashes."""
+
+    file_name: ClassVar[str]
+    stage: ClassVar[str]
+
+    def write(self, folder: Path) -> None:
+        write_atomically(folder / self.file_name, (self.model_dump_json(indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path, file_name: str | None = None) -> Self:
+        """Reads the manifest in `folder`.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        path = folder / (file_name or cls.file_name)
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(
+                f"{folder} holds no {path.name}.",
+                f"A folder made by `handful {cls.stage}` has one.",
+                f"Run `handful {cls.stage}` first, or check the path.",
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(
+                f"{path} is damaged or of another version: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
+                f"It must be as `handful {cls.stage}` of this version wrote it.",
+                f"Move it away and run `handful {cls.stage}` again.",
+            ) from None
+
+
+class Size(Settings):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+class Photo(Settings):
+    """One readable photo and what the audit found."""
+
+    name: str
+    """Path relative to the photo folder, forward slashes."""
+    file_sha256: str
+    pixels_sha256: str
+    """Of the decoded, upright pixels: equal for two files with the same picture."""
+    size: Size
+    """Upright: after the EXIF rotation."""
+    channels: Literal[1, 3]
+    """1 also where a colour file holds three equal channels."""
+    bit_depth: int
+    """Stated depth: pixel values lie in 0 ... 2**bit_depth - 1."""
+    format: str
+    """File format and pixel format, for example 'PNG I;16'."""
+    sharpness: float
+    """Standard deviation of the Laplacian at 256 px long side, in grey levels of 255."""
+    mean: float
+    """Mean grey value, 0 to 1."""
+    dark_share: float
+    """Share of pixels at or below 1/255 of the range: underexposed."""
+    bright_share: float
+    """Share of pixels at the top of the range: overexposed."""
+    duplicate_of: str | None = None
+    """Name of the first photo with exactly the same pixels."""
+    group: int
+    """Photos with the same number are near-duplicates of each other."""
+    notes: tuple[str, ...] = ()
+
+
+class Unreadable(Settings):
+    """A file that looks like a photo but cannot be read, and why."""
+
+    name: str
+    reason: str
+
+
+class PhotoAudit(Artifact):
+    """What a folder of photos holds."""
+
+    file_name: ClassVar[str] = "photos.json"
+    stage: ClassVar[str] = "photos"
+
+    folder: str
+    """The photo folder, absolute."""
+    photos: tuple[Photo, ...]
+    unreadable: tuple[Unreadable, ...]
+    warnings: tuple[str, ...]
+    """Findings about the set as a whole, each one sentence."""
+    fingerprint: str
+    """Over the file hashes: changes when any photo changes."""
+
+
+class DatasetImage(Settings):
+    """One image of the data set: a photo (or a tile of one) on the canvas."""
+
+    file: str
+    """PNG below the dataset folder, for example 'images/Good001.png'."""
+    photo: str
+    """Name of the photo it was made from."""
+    pixels_sha256: str
+    """Of the canvas-sized pixels."""
+    group: int
+    """Groups are never split between training and held-out."""
+    fold: int | None
+    """The fold in which this image is held out; None: always trained on."""
+
+
+class DatasetManifest(Artifact):
+    """A frozen data set: canvas, split and fingerprints."""
+
+    file_name: ClassVar[str] = "dataset.json"
+    stage: ClassVar[str] = "dataset"
+
+    canvas: Size
+    channels: Literal[1, 3]
+    bit_depth: int
+    fit: Literal["keep", "crop", "tile"]
+    filter: str
+    split: str
+    """How photos were held out, in words and settings."""
+    folds: int
+    """Number of folds; fold 0 is the default split."""
+    photo_size: Size
+    photo_folder: str
+    images: tuple[DatasetImage, ...]
+    left_out: tuple[Unreadable, ...]
+    """Unreadable files and exact duplicates that were left out, with the reason."""
+    warnings: tuple[str, ...]
+    fingerprint: str
+    """Over canvas, filter, split and every image's pixels."""
+
+    def training(self, fold: int) -> tuple[DatasetImage, ...]:
+        """The images that a generator may see in this fold."""
+        self._check(fold)
+        return tuple(image for image in self.images if image.fold != fold)
+
+    def heldout(self, fold: int) -> tuple[DatasetImage, ...]:
+        """The images that no generator sees in this fold."""
+        self._check(fold)
+        return tuple(image for image in self.images if image.fold == fold)
+
+    def _check(self, fold: int) -> None:
+        if not 0 <= fold < self.folds:
+            raise UserError(
+                f"Fold {fold} does not exist.",
+                f"This data set has {self.folds} fold(s), numbered from 0.",
+                "Choose one of them with --fold, or build the data set again with --folds.",
+            )
+
+
+class Alarm(Settings):
+    """Something went wrong in training, said in words."""
+
+    kind: Literal["divergence", "collapse"]
+    step: int
+    words: str
+
+
+class RunManifest(Artifact):
+    """One training of one generator."""
+
+    file_name: ClassVar[str] = "run.json"
+    stage: ClassVar[str] = "train"
+
+    run_id: str
+    generator: str
+    """Name, or path of a generator file of the user's own."""
+    generator_settings: dict[str, Any]
+    train_settings: dict[str, Any]
+    """Budget, batch, EMA, augmentation, precision and the like, as resolved at the first start."""
+    seed: int
+    fold: int
+    dataset_folder: str
+    """Absolute path of the dataset folder the run read."""
+    dataset_fingerprint: str
+    training_fingerprint: str
+    """Over the pixel hashes of exactly the images trained on."""
+    canvas: Size
+    channels: Literal[1, 3]
+    bit_depth: int
+    training_images: int
+    source_type: SourceType
+    anchor: bool
+    """True for methods that only anchor a comparison (copies, classic)."""
+    status: Literal["running", "finished", "stopped"]
+    """'stopped': an alarm ended it at the last good checkpoint."""
+    alarms: tuple[Alarm, ...] = ()
+    steps: int = 0
+    images_seen: int = 0
+    seconds: float = 0.0
+    """Training time over all sessions, without pauses."""
+    checkpoint: str | None = None
+    """The final checkpoint, below the run folder."""
+    weights_sha256: str | None = None
+    """Of the tensors that samples are drawn from."""
+    device: str = ""
+    versions: dict[str, str] = {}
+
+
+class SampleRow(Settings):
+    """One line of samples.jsonl."""
+
+    file: str
+    seed: int
+    run_id: str
+    photos_fingerprint: str
+    """The run's training_fingerprint: which photos the sample can have learned from."""
+    weights_sha256: str
+    pixels_sha256: str
+
+
+class SampleManifest(Artifact):
+    """A finished set of samples; samples.jsonl beside it has a SampleRow for each file."""
+
+    file_name: ClassVar[str] = "samples.json"
+    stage: ClassVar[str] = "sample"
+
+    run_id: str
+    generator: str
+    anchor: bool
+    source_type: SourceType
+    seed: int
+    """The training seed of the run."""
+    count: int
+    canvas: Size
+    channels: Literal[1, 3]
+    bit_depth: int
+    training_fingerprint: str
+    weights_sha256: str
+    seconds: float
+
+
+class Score(Settings):
+    """One number with its interval."""
+
+    name: str
+    value: float
+    low: float | None = None
+    """Lower end of the 95 % interval over images; None where none can be given."""
+    high: float | None = None
+    n_reference: int
+    m_samples: int
+    notes: tuple[str, ...] = ()
+    """When not to trust the number, each one sentence."""
+    details: dict[str, float] = {}
+
+
+class ScoreCard(Artifact):
+    """All scores of one set of samples under one protocol. Cards of different protocols are never joined."""
+
+    file_name: ClassVar[str] = "{protocol}.json"
+    stage: ClassVar[str] = "score"
+
+    protocol: str
+    protocol_fingerprint: str
+    protocol_plan: dict[str, Any]
+    """The whole protocol: reference, networks by content hash, resize, sample count, versions."""
+    run_id: str
+    generator: str
+    anchor: bool
+    seed: int | None
+    fold: int
+    dataset_fingerprint: str
+    scores: tuple[Score, ...]
+    worst: tuple[str, ...]
+    """Sample files farthest from the reference photos, worst first."""
+    nearest: tuple[tuple[str, str, float], ...]
+    """(sample file, training image file, distance): the samples nearest to a training photo, nearest first."""
+    seconds: float
+
+    def write(self, folder: Path) -> None:
+        path = folder / f"{self.protocol}.json"
+        write_atomically(path, (self.model_dump_json(indent=2) + "\n").encode())
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of whatever can change a number."""
+    names = ("handful", "torch", "numpy", "scipy", "pillow", "kornia")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}

@@ -1,0 +1,92 @@
+"""Base of every setting: frozen, unknown keys refused, TOML in, fingerprint out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from handful.core.errors import UserError, nearest_name
+
+
+class Settings(BaseModel):
+    """A frozen set of documented values. A field's docstring is its help text."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseModel)
+
+
+def parse_settings(settings_class: type[AnySettings], values: dict[str, Any], where: str) -> AnySettings:
+    """Builds settings from plain values; strings are read as the field's type.
+
+    Args:
+        settings_class: the class to build.
+        values: setting name -> value.
+        where: whose settings these are, for the error: "generator dcgan", "recipe smoke.toml".
+
+    Raises:
+        UserError: an unknown name (with the nearest one) or a value out of range.
+    """
+    try:
+        return settings_class.model_validate(values)
+    except ValidationError as error:
+        raise _explain(settings_class, error, where) from None
+
+
+def _explain(settings_class: type[BaseModel], error: ValidationError, where: str) -> UserError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    known = list(settings_class.model_fields)
+    if first["type"] == "extra_forbidden":
+        near = nearest_name(name, known)
+        do = f"Did you mean '{near}'?" if near else "Remove it, or correct its name."
+        allowed = f"Its settings: {', '.join(known)}." if known else "It has no settings."
+        return UserError(f"{where} has no setting '{name}'.", allowed, do)
+    if first["type"] == "missing":
+        return UserError(f"{where} lacks '{name}'.", f"It needs: {', '.join(known)}.", f"Add {name} = ...")
+    allowed = first["msg"][0].upper() + first["msg"][1:]
+    default = _default_text(settings_class, str(first["loc"][0]) if first["loc"] else "")
+    return UserError(
+        f"{where}: {name or 'the settings'} is {first['input']!r}.",
+        f"{allowed}.",
+        f"Give {name or 'it'} an allowed value{default}.",
+    )
+
+
+def _default_text(settings_class: type[BaseModel], name: str) -> str:
+    field = settings_class.model_fields.get(name)
+    return f" (the default is {field.default!r})" if field is not None and not field.is_required() else ""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dictionary; a three-line error where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"There is no recipe file at {path}.",
+            "A recipe is a TOML file.",
+            "Check the path after --recipe.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid TOML: {error}.",
+            'A recipe holds lines such as budget = "3min" and sections such as [generators.dcgan].',
+            "Correct that line and run the command again.",
+        ) from None
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 (64 hex digits) of a JSON-able value or of settings, independent of key order."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

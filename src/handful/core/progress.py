@@ -1,0 +1,53 @@
+"""Events: what a run says while it works, and who listens.
+
+A run emits plain dictionaries with an "event" key. The log file keeps every one as a JSON line; a progress
+bar, TensorBoard or a page are other listeners of the same events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from handful.core.workspace import write_atomically
+
+Event = Mapping[str, Any]
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener that does not listen."""
+
+
+class EventLog:
+    """Appends events to a JSON-lines file. A line cut short by a kill is dropped when the log is next opened."""
+
+    def __init__(self, path: Path, keep_through_step: int | None = None) -> None:
+        """Opens the log, keeping earlier events up to `keep_through_step` (None keeps none)."""
+        self.path = path
+        kept = [
+            event
+            for event in read_events(path)
+            if keep_through_step is not None and event.get("step", 0) <= keep_through_step
+        ]
+        write_atomically(path, "".join(json.dumps(event) + "\n" for event in kept).encode())
+        self._file = path.open("a", encoding="utf-8")
+
+    def __call__(self, event: Event) -> None:
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log, oldest first; an unfinished last line is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)

@@ -1,0 +1,159 @@
+"""Finds generators and scores by file name. Adding one adds one file and edits nothing central.
+
+What the listing commands show is read from the file's text, so that no listing imports torch.
+A user's own generator is named by its path: `--generators dcgan,path/to/mine.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from handful.core.errors import UserError, unknown_name
+
+Kind = Literal["generators", "scores"]
+_PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting of a generator, as its file states it."""
+
+    name: str
+    type: str
+    default: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a generator or score file says of itself."""
+
+    name: str
+    title: str
+    """First line of the docstring."""
+    sections: dict[str, str]
+    """'Paper', 'Good for', ... -> text."""
+    facts: dict[str, Any]
+    """The literal arguments of FACTS."""
+    settings: tuple[SettingRow, ...]
+    path: Path
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """Names of all generators or scores: the files of that folder that state FACTS."""
+    return tuple(_entries(kind))
+
+
+def describe(kind: Kind, name: str) -> Description:
+    """What the file says of itself, read without importing it."""
+    path = find(kind, name)
+    return _parse(path.stem, path)
+
+
+def find(kind: Kind, name: str) -> Path:
+    """The file behind a name, or behind a path that ends in .py.
+
+    Raises:
+        UserError: there is none; the nearest name is offered.
+    """
+    if name.endswith(".py"):
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise UserError(
+            f"There is no file {name}.",
+            f"A {kind[:-1]} of your own is one Python file that states FACTS.",
+            "Check the path; examples/ shows one.",
+        )
+    entries = _entries(kind)
+    if name not in entries:
+        raise unknown_name(kind[:-1], name, entries, f"handful {kind}")
+    return entries[name]
+
+
+def load(kind: Kind, name: str) -> ModuleType:
+    """Imports the module behind a name or path.
+
+    Raises:
+        UserError: no such name, or a file of the user's own that does not import.
+    """
+    path = find(kind, name)
+    if not name.endswith(".py"):
+        return importlib.import_module(f"handful.{kind}.{name}")
+    module_name = f"handful_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(
+            f"{path} does not import: {type(error).__name__}: {error}.",
+            f"A {kind[:-1]} of your own must import without error.",
+            "Correct the file; examples/ shows one that works.",
+        ) from error
+    return module
+
+
+@cache
+def _entries(kind: Kind) -> dict[str, Path]:
+    files = sorted((_PACKAGE / kind).glob("*.py"))
+    return {path.stem: path for path in files if re.search(r"^FACTS = ", path.read_text("utf-8"), re.M)}
+
+
+def _parse(name: str, path: Path) -> Description:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    title, sections = _sections(ast.get_docstring(tree) or "")
+    facts: dict[str, Any] = {}
+    settings: tuple[SettingRow, ...] = ()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACTS":
+            assert isinstance(node.value, ast.Call)
+            facts = {word.arg: ast.literal_eval(word.value) for word in node.value.keywords if word.arg}
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Settings" for base in node.bases):
+            settings = tuple(_setting_rows(node))
+    return Description(name, title, sections, facts, settings, path)
+
+
+def _sections(docstring: str) -> tuple[str, dict[str, str]]:
+    """Splits a docstring into its first line and its 'Word: text' sections."""
+    title, _, rest = docstring.partition("\n")
+    sections: dict[str, str] = {}
+    word = "About"
+    for line in rest.splitlines():
+        match = re.match(r"([A-Z][A-Za-z ]{2,18}): ?(.*)", line)
+        if match:
+            word, line = match.groups()
+        sections[word] = f"{sections.get(word, '')} {line.strip()}".strip()
+    return title.strip(), {word: text for word, text in sections.items() if text}
+
+
+def _setting_rows(node: ast.ClassDef) -> list[SettingRow]:
+    rows = []
+    for field, after in zip(node.body, [*node.body[1:], None], strict=True):
+        if not isinstance(field, ast.AnnAssign):
+            continue
+        default, help_text = field.value, ""
+        if isinstance(default, ast.Call):  # Field(0.5, ge=0, le=1)
+            default = default.args[0] if default.args else None
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            help_text = " ".join(str(after.value.value).split())
+        rows.append(
+            SettingRow(
+                name=ast.unparse(field.target),
+                type=ast.unparse(field.annotation),
+                default="" if default is None else ast.unparse(default),
+                help=help_text,
+            )
+        )
+    return rows

@@ -1,0 +1,88 @@
+"""The user's workspace: numbered folders in flow order, atomic writes, one lock.
+
+1_photos/ 2_dataset/ 3_train/ 4_samples/ 5_scores/ 6_report/ 7_inspection/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from handful.core.errors import UserError
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Workspace:
+    """Names every place in a workspace; creates a folder only when something is written to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.photos = root / "1_photos"
+        self.dataset = root / "2_dataset"
+        self.train = root / "3_train"
+        self.samples = root / "4_samples"
+        self.scores = root / "5_scores"
+        self.report = root / "6_report"
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Holds the workspace for this process. A killed process lets go by itself.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UserError(
+                f"Another run holds {self.root}.",
+                "One run at a time may write to a workspace.",
+                "Wait until it ends, or give this run another folder with --out.",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+
+    Raises:
+        UserError: the disk is full; whatever stood at `path` before still stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise UserError(
+                f"The disk filled up while writing {path.name} ({len(content):,} bytes).",
+                f"{path.parent} must have room for it; what was there before is untouched.",
+                "Free some space and run the same command again: it goes on from what is there.",
+            ) from None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Removes temporary files that a killed process left in `folder` (not below it)."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Stage 2: one canvas, one split, frozen with fingerprints."""

@@ -1,0 +1,166 @@
+"""What a generator is: facts, settings, networks, one step, sampling.
+
+A generator file states `FACTS`, a settings class (a subclass of `Settings`) and one subclass of `Generator`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from handful.core.config import Settings
+from handful.core.errors import UserError
+from handful.core.provenance import SourceType
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a user must know before choosing a generator. All values are literals, read without import."""
+
+    least_photos: int
+    """Fewest training photos it accepts."""
+    least_side_px: int
+    """Shortest canvas side it can make."""
+    trains: bool
+    """False: `prepare` is all it does."""
+    source_type: SourceType
+    """IPTC digital source type of its samples."""
+    anchor: bool = False
+    """True: it only anchors a comparison and is never ranked."""
+    one_photo_each: bool = False
+    """True: it fits one photo at a time."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images to make: canvas in pixels, 1 or 3 channels."""
+
+    width: int
+    height: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where training stands. Schedules depend on it alone, so a resumed run sees the same ones."""
+
+    step: int
+    """Steps done before this one."""
+    images: int
+    """Images seen before this step."""
+    progress: float
+    """Share of the budget used, 0 to 1."""
+    random: torch.Generator
+    """This step's own stream of random numbers, on the CPU."""
+
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""Differentiable augmentation (n, c, h, w) -> (n, c, h, w), applied to photos and samples alike."""
+
+
+class Stateful(Protocol):
+    """What a checkpoint can hold: a network or an optimiser."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+class Generator(ABC):
+    """A method that learns from photos and draws images.
+
+    `__init__` builds networks and optimisers on the CPU; it touches no file and no photo. The caller moves
+    the generator with `to` before `prepare`.
+    """
+
+    settings_class: ClassVar[type[Settings]]
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Names among `modules()` whose weights are averaged over training (EMA) and used for sampling."""
+
+    def __init__(self, settings: Settings, spec: ImageSpec, seed: int) -> None:
+        """Args:
+        settings: an instance of `settings_class`.
+        spec: the images to make.
+        seed: decides the initial weights.
+        """
+        self.spec = spec
+        self.device = torch.device("cpu")
+
+    @abstractmethod
+    def prepare(self, photos: Tensor) -> None:
+        """Sees the training set once: (n, c, h, w) in [-1, 1]. Called before the first step, and not on resume."""
+
+    def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
+        """Learns from one batch (b, c, h, w) in [-1, 1]; returns named losses as 0-d tensors, detached.
+
+        Raises:
+            NotImplementedError: the method does not train (`FACTS.trains` is False).
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not train")
+
+    @abstractmethod
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        """Images (len(seeds), c, h, w) in [-1, 1]; image i depends on seeds[i] alone."""
+
+    @abstractmethod
+    def modules(self) -> dict[str, Stateful]:
+        """Everything a checkpoint must hold, by stable name."""
+
+    def to(self, device: torch.device, memory_format: torch.memory_format = torch.contiguous_format) -> None:
+        """Moves every network to the device and memory format."""
+        self.device = device
+        for module in self.modules().values():
+            if isinstance(module, torch.nn.Module):
+                module.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+
+
+def generator_class(module: ModuleType) -> type[Generator]:
+    """The one Generator subclass that a generator file defines.
+
+    Raises:
+        UserError: it defines none, or several.
+    """
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Generator) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1 or not isinstance(getattr(module, "FACTS", None), Facts):
+        raise UserError(
+            f"{module.__file__} defines {len(found)} generator classes and "
+            f"{'a' if hasattr(module, 'FACTS') else 'no'} FACTS.",
+            "A generator file states FACTS = Facts(...) and defines exactly one subclass of Generator.",
+            "Correct the file; examples/ shows one that works.",
+        )
+    return found[0]
+
+
+def check_spec(name: str, facts: Facts, spec: ImageSpec, photos: int) -> None:
+    """Refuses a data set that a generator cannot learn from.
+
+    Raises:
+        UserError: too few photos, or a canvas too small.
+    """
+    if photos < facts.least_photos:
+        raise UserError(
+            f"This data set has {photos} training photo(s).",
+            f"{name} needs at least {facts.least_photos}.",
+            "Add photos and run `handful dataset` again, or choose a generator that needs fewer: `handful generators`.",
+        )
+    if min(spec.width, spec.height) < facts.least_side_px:
+        raise UserError(
+            f"The canvas is {spec.width}x{spec.height}.",
+            f"{name} needs at least {facts.least_side_px} pixels on the short side.",
+            "Build the data set again with a larger --canvas.",
+        )
+
+
+def losses_to_floats(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Losses as plain numbers, for events."""
+    return {name: float(value) for name, value in losses.items()}

@@ -1,0 +1,1 @@
+"""Stage 1: reads a folder of photos and says what is in it."""

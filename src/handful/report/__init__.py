@@ -1,0 +1,1 @@
+"""Stage 6: one self-contained page that says what came out."""

@@ -1,0 +1,1 @@
+"""Stage 4: draws samples from a trained run."""

@@ -1,0 +1,1 @@
+"""A rendered sealant station: photos whose truth is known."""

@@ -1,0 +1,1 @@
+"""Stage 3: trains one generator on one data set."""
