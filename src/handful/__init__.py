@@ -1,1 +1,60 @@
-"""Handful."""
+"""Many images from a handful of inspection photos, and an honest word on how good they are.
+
+The public names below are loaded when first used, so `import handful` is instant and imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handful.core.errors import UserError
+    from handful.dataset.build import DatasetSettings, build_dataset
+    from handful.photos.audit import audit_photos
+    from handful.pipeline import CompareSettings, compare
+    from handful.report.build import build_report
+    from handful.samples.draw import draw_samples
+    from handful.scores.evaluate import score_samples
+    from handful.sealer.station import render_station
+    from handful.train.loop import TrainSettings, train
+
+_HOMES = {
+    "CompareSettings": "pipeline",
+    "DatasetSettings": "dataset.build",
+    "TrainSettings": "train.loop",
+    "UserError": "core.errors",
+    "audit_photos": "photos.audit",
+    "build_dataset": "dataset.build",
+    "build_report": "report.build",
+    "compare": "pipeline",
+    "draw_samples": "samples.draw",
+    "render_station": "sealer.station",
+    "score_samples": "scores.evaluate",
+    "train": "train.loop",
+}
+
+__all__ = [
+    "CompareSettings",
+    "DatasetSettings",
+    "TrainSettings",
+    "UserError",
+    "audit_photos",
+    "build_dataset",
+    "build_report",
+    "compare",
+    "draw_samples",
+    "render_station",
+    "score_samples",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'handful' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"handful.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -305,6 +305,16 @@ class ScoreCard(Artifact):
         write_atomically(path, (self.model_dump_json(indent=2) + "\n").encode())
 
 
+class ComparePlan(Artifact):
+    """What `handful compare` was asked, and the runs that answer it. The report shows these runs alone."""
+
+    file_name: ClassVar[str] = "compare.json"
+    stage: ClassVar[str] = "compare"
+
+    settings: dict[str, Any]
+    run_ids: tuple[str, ...]
+
+
 def library_versions() -> dict[str, str]:
     """Versions of whatever can change a number."""
     names = ("handful", "torch", "numpy", "scipy", "pillow", "kornia")
