@@ -1,0 +1,61 @@
+"""handful compare: the main job, a folder of photos in, a judged set of new images out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handful.cli import options
+from handful.cli.output import JsonFlag, emit
+from handful.cli.progress_bar import progress_bar
+
+EXAMPLE = "handful compare photos/ --out judged/ --canvas 48 --budget 20steps --samples 20"
+
+
+def command(
+    photos: Annotated[Path, typer.Argument(help="The folder of photos. It is only read.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The workspace; run again, it goes on from what is there.")],
+    recipe: options.Recipe = None,
+    generators: Annotated[str | None, typer.Option(help="Comma-separated; `handful generators` lists them.")] = None,
+    budget: options.Budget = None,
+    canvas: options.Canvas = None,
+    seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Images drawn from each run.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="heldout-v1, training-v1, or both, comma-separated.")] = None,
+    features: Annotated[str | None, typer.Option(help="Feature network; `handful weights` lists them.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at a time, each on its own share of the cores.")] = None,
+    fit: options.Fit = None,
+    filter: options.Filter = None,
+    channels: options.Channels = None,
+    heldout: options.Heldout = None,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    group_by: options.GroupBy = None,
+    batch: options.Batch = None,
+    augment: options.Augment = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    deterministic: options.Deterministic = False,
+    bit_depth: options.BitDepth = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Does the main job: audits, splits, trains, draws, scores and reports. Finished parts are kept."""
+    from handful.core.config import read_toml
+    from handful.pipeline import compare
+    from handful.study.plan import arrange_settings
+
+    flags = options.given(
+        generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
+        samples=samples, protocol=options.words(protocol), features=features, jobs=jobs, fit=fit, filter=filter,
+        channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by, batch=batch,
+        augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
+        bit_depth=bit_depth,
+    )  # fmt: skip
+    values = read_toml(recipe) if recipe else {}
+    settings = arrange_settings(values | flags, str(recipe) if recipe else "handful compare")
+    with progress_bar() as listener:
+        result = compare(photos, out, settings, listener)
+    lines = ["", result.verdict, f"Report: {result.path}"]
+    emit(as_json, {"report": str(result.path), "verdict": result.verdict}, lines)

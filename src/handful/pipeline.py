@@ -1,0 +1,66 @@
+"""The whole flow: photos -> dataset -> train -> samples -> scores -> report. The code's table of contents."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+from handful.core import registry
+from handful.core.artifacts import ComparePlan
+from handful.core.progress import Listener, ignore
+from handful.core.workspace import Workspace
+from handful.dataset.build import build_dataset
+from handful.photos.audit import audit_photos
+from handful.report.build import ReportResult, build_report
+from handful.scores.evaluate import check_comparison, score_samples
+from handful.study.cells import plan_cells, run_cell
+from handful.study.engines import run_cells
+from handful.study.plan import CompareSettings
+
+
+def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listener = ignore) -> ReportResult:
+    """Does the main job on a folder of photos; run again after any interruption, it keeps what is finished.
+
+    Args:
+        photos: the folder of photos; only read.
+        out: the workspace; created where it does not exist.
+        settings: everything that decides the outcome.
+        listener: hears the events of every stage.
+
+    Raises:
+        UserError: whatever the user can mend; nothing finished is lost.
+    """
+    for name in settings.generators:
+        registry.find("generators", name)
+    check_comparison(settings.protocol, settings.features)
+    work = Workspace(out)
+    audit = audit_photos(photos, work.photos, settings.bit_depth)
+    with work.hold():
+        dataset = build_dataset(audit, work.dataset, settings.dataset)
+        cells = plan_cells(settings.generators, settings.seeds, range(dataset.folds))
+        job = partial(
+            run_cell,
+            work=out,
+            train_settings=settings.train.with_threads(_threads(settings.jobs)),
+            generator_settings=settings.settings,
+            samples=settings.samples,
+            listener=listener if settings.jobs == 1 else ignore,
+        )
+        runs = []
+        for cell, run in run_cells(cells, job, settings.jobs):
+            runs.append(run)
+            listener({"event": "cell", "words": f"[{len(runs)} of {len(cells)}] {cell}: {run.status}"})
+        for run in runs:
+            for protocol in settings.protocol:
+                samples, scores = work.samples / run.run_id, work.scores / run.run_id
+                score_samples(samples, work.dataset, scores, protocol, settings.features, run.fold, listener)
+        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=tuple(sorted(run.run_id for run in runs))).write(
+            out
+        )
+        return build_report(out)
+
+
+def _threads(jobs: int) -> int | None:
+    """Threads for each of several processes; None leaves the choice to the runtime."""
+    return None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)

@@ -1,0 +1,57 @@
+"""Cells of a comparison: one generator, one seed, one fold each; independent of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handful.core.artifacts import RunManifest
+from handful.core.progress import Listener, ignore
+from handful.core.workspace import Workspace
+from handful.samples.draw import draw_samples
+from handful.train.loop import TrainSettings, train
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One generator trained from one seed on one fold."""
+
+    generator: str
+    seed: int
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{Path(self.generator).stem}, seed {self.seed}, fold {self.fold}"
+
+
+def plan_cells(generators: Sequence[str], seeds: Sequence[int], folds: Sequence[int]) -> list[Cell]:
+    """All cells, seeds outermost: whatever is interrupted early has one full round of generators."""
+    return [Cell(name, seed, fold) for seed in seeds for fold in folds for name in generators]
+
+
+def run_cell(
+    cell: Cell,
+    work: Path,
+    train_settings: TrainSettings,
+    generator_settings: Mapping[str, Mapping[str, Any]],
+    samples: int,
+    listener: Listener = ignore,
+) -> RunManifest:
+    """Trains and draws one cell; whatever of it is finished already is kept.
+
+    Args:
+        cell: what to run.
+        work: the workspace, with its data set built.
+        train_settings: for every cell the same.
+        generator_settings: generator name -> its settings.
+        samples: images to draw.
+        listener: hears the events of both stages.
+    """
+    place = Workspace(work)
+    settings = dict(generator_settings.get(cell.generator, {}))
+    run = train(cell.generator, place.dataset, place.train, train_settings, settings, cell.seed, cell.fold, listener)
+    # Each seed of training draws its own images: equal sample seeds would tie the cells together.
+    draw_samples(place.train / run.run_id, place.samples / run.run_id, samples, cell.seed * 1_000_000, listener)
+    return run

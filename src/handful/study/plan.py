@@ -1,0 +1,78 @@
+"""What a comparison is asked to do, and how flags and recipes say it.
+
+Setting name = flag = recipe key: every setting of the comparison, of the data set and of training stands flat,
+under its own name; only a generator's own settings have a section, [settings.NAME].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from handful.core.config import Settings, parse_settings
+from handful.core.errors import UserError, nearest_name
+from handful.dataset.build import DatasetSettings
+from handful.train.settings import TrainSettings
+
+
+class CompareSettings(Settings):
+    """What `handful compare` does."""
+
+    generators: tuple[str, ...] = Field(("dcgan", "classic", "copies"), min_length=1)
+    """Names, or paths of generator files of your own."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    """One training of each generator for each seed."""
+    samples: int = Field(1000, ge=2)
+    """Images drawn from each run."""
+    protocol: tuple[str, ...] = Field(("heldout-v1", "training-v1"), min_length=1)
+    """Each gets a table of its own."""
+    features: str = "inception-2015"
+    """Feature network that the scores use."""
+    bit_depth: int | None = Field(None, ge=8, le=16)
+    """The camera's bit depth, where the files do not say it."""
+    jobs: int = Field(1, ge=1)
+    """Processes at a time, each pinned to its share of the cores."""
+    dataset: DatasetSettings = DatasetSettings()
+    train: TrainSettings = TrainSettings()
+    settings: dict[str, dict[str, Any]] = {}
+    """Generator name -> its settings."""
+
+
+_PARTS: dict[str, type[Settings]] = {"dataset": DatasetSettings, "train": TrainSettings}
+
+
+def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
+    """Flat names and values as CompareSettings.
+
+    Args:
+        values: setting name -> value; lists where the setting is a list.
+        where: what they come from, for errors: "recipes/demo.toml".
+
+    Raises:
+        UserError: an unknown name (with the nearest one) or a value out of range.
+    """
+    own = {name for name in CompareSettings.model_fields if name not in _PARTS}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        home = next((part for part, fields in _PARTS.items() if name in fields.model_fields), None)
+        if name in own:
+            flat[name] = value
+        elif home is not None:
+            parts[home][name] = value
+        else:
+            raise _unknown(name, where, own)
+    built = {part: parse_settings(_PARTS[part], given, where) for part, given in parts.items()}
+    return parse_settings(CompareSettings, flat | built, where)
+
+
+def _unknown(name: str, where: str, own: set[str]) -> UserError:
+    known = sorted(own | {field for fields in _PARTS.values() for field in fields.model_fields})
+    near = nearest_name(name, known)
+    return UserError(
+        f"{where} has no setting '{name}'.",
+        f"It may set: {', '.join(known)}.",
+        f"Did you mean '{near}'?" if near else "Remove it, or correct its name.",
+    )

@@ -1,0 +1,120 @@
+"""Every command: its help has an example, the example runs, --json prints one document, typos are explained."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from handful.cli import (
+    app,
+    compare,
+    dataset,
+    generators,
+    photos,
+    report,
+    sample,
+    score,
+    scores,
+    station,
+    train,
+    weights,
+)
+
+# In flow order: each example finds what the ones before it left.
+COMMANDS: list[ModuleType] = [
+    station,
+    photos,
+    dataset,
+    generators,
+    scores,
+    weights,
+    train,
+    sample,
+    score,
+    report,
+    compare,
+]
+
+
+def name_of(module: ModuleType) -> str:
+    return module.__name__.rsplit(".", 1)[-1]
+
+
+def run_example(module: ModuleType, *more: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    runs = sorted(path.name for path in (folder / "work/3_train").glob("*-*"))
+    words = shlex.split(module.EXAMPLE.replace("RUN", runs[0] if runs else "RUN"))
+    assert words[0] == "handful"
+    return subprocess.run(
+        [sys.executable, "-m", "handful", *words[1:], *more], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_no_command_is_left_out_of_this_suite() -> None:
+    assert {name_of(module) for module in COMMANDS} == {info.name for info in app.app.registered_commands}
+
+
+@pytest.mark.parametrize("module", COMMANDS, ids=name_of)
+def test_help_shows_the_example(module: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    app.main([name_of(module), "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"Example: {module.EXAMPLE}" in shown
+    assert "--json" in shown
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
+    """A folder in which every example was run once, in flow order, with --json."""
+    folder = tmp_path_factory.mktemp("flow with a space")
+    return folder, {name_of(module): run_example(module, "--json", folder=folder) for module in COMMANDS}
+
+
+@pytest.mark.parametrize("module", COMMANDS, ids=name_of)
+def test_the_example_runs_and_prints_one_json_document(
+    module: ModuleType, flow: tuple[Path, dict[str, subprocess.CompletedProcess[str]]]
+) -> None:
+    done = flow[1][name_of(module)]
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    json.loads(done.stdout)
+
+
+def test_the_example_flow_ends_in_a_report(
+    flow: tuple[Path, dict[str, subprocess.CompletedProcess[str]]],
+) -> None:
+    folder, done = flow
+    for command in ("report", "compare"):
+        document = json.loads(done[command].stdout)
+        page = (folder / document["report"]).read_text(encoding="utf-8")
+        assert page.startswith("<!DOCTYPE html>")
+        assert document["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["photos"], "FOLDER"),
+        (["compare", "x", "--out", "y", "--budgte", "3min"], "Did you mean '--budget'?"),
+        (["compare", "x"], "--out"),
+        (["generators", "dcgna"], "Did you mean 'dcgan'?"),
+        (["scores", "kdi"], "Did you mean 'kid'?"),
+        (["photos", "no-such-folder"], "no-such-folder"),
+        (["train", "dcgan", "--work", ".", "--set", "noise"], "NAME=VALUE"),
+    ],
+)
+def test_a_mistake_is_three_lines_and_exit_2(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(words) == 2
+    shown = capsys.readouterr()
+    assert len(shown.err.splitlines()) == 3
+    assert told.lower() in shown.err.lower()
+    assert shown.out == ""
+
+
+def test_with_json_an_error_is_one_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["photos", "no-such-folder", "--json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert set(document["error"]) == {"what", "allowed", "do"}
