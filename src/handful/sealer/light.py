@@ -113,7 +113,8 @@ def ambient_share(height: Plane) -> Plane:
 
 
 def _slopes(height: Plane) -> tuple[Plane, Plane]:
-    down, right = np.gradient(height)
+    down: Plane = np.asarray(np.gradient(height, axis=0))
+    right: Plane = np.asarray(np.gradient(height, axis=1))
     return down, right
 
 

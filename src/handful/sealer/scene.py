@@ -156,7 +156,8 @@ def _to_part(x: Plane, y: Plane, pose: Pose, width: int, height: int) -> tuple[P
 
 def _ramp(distance: Plane) -> Plane:
     """Coverage of a pixel by a half plane: 0 outside, 1 inside, linear over one pixel."""
-    return np.clip(distance + 0.5, 0, 1)
+    covered: Plane = np.clip(distance + 0.5, 0, 1)
+    return covered
 
 
 def _smooth(t: Plane) -> Plane:
