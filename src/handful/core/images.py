@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +70,15 @@ def resize(image: Floats, width: int, height: int, kind: Filter) -> Floats:
     return resized
 
 
+def unit_to_grey(image: Floats) -> Floats:
+    """(c, h, w) with one or three channels -> (1, h, w): the luma of ITU-R BT.601 of R, G, B."""
+    if image.shape[0] == 1:
+        return image
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    grey: Floats = np.tensordot(weights, image, axes=1)[None]
+    return np.clip(grey, -1, 1)
+
+
 def pixels_sha256(pixels: Integers) -> str:
     """SHA-256 of the pixels themselves (size, channels, values), whatever file they came from."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
@@ -117,3 +126,32 @@ def read_png(path: Path) -> Integers:
             "A stored image is a grey or RGB PNG as Handful wrote it.",
             "Remove the file and run the stage that made it again.",
         ) from None
+
+
+def read_unit_images(folder: Path, files: Sequence[str], bit_depth: int) -> Floats:
+    """Stored images of one size as a batch, float32 (n, c, h, w) in [-1, 1].
+
+    Args:
+        folder: the folder that the names in `files` are relative to.
+        files: at least one.
+        bit_depth: of all of them, as their manifest states.
+
+    Raises:
+        UserError: a file is missing, damaged, above the bit depth, or differs from the first in size or channels.
+    """
+    images: list[Floats] = []
+    for file in files:
+        image = integers_to_unit(read_png(folder / file), bit_depth)
+        if images and image.shape != images[0].shape:
+            raise UserError(
+                f"{folder / file} is {_shape_text(image)}, and {files[0]} is {_shape_text(images[0])}.",
+                "All images of a set have one size and one number of channels.",
+                "Remove the file and run the stage that made it again.",
+            )
+        images.append(image)
+    return np.stack(images)
+
+
+def _shape_text(image: Floats) -> str:
+    channels, height, width = image.shape
+    return f"{width}x{height} px with {channels} channel(s)"
