@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from handful.core.errors import UserError
+
 Features = npt.NDArray[np.floating[Any]]
 
 
@@ -20,11 +22,18 @@ class ScoreFacts:
     """How to read a score. All values are literals, read without import."""
 
     better: Literal["lower", "higher", "neither"]
+    """'neither': nearer to `best` from both sides."""
     perfect: str
     """What a perfect generator would score, in words."""
+    best: float
+    """The same as a number; what a score is expected to be when samples are as good as new photos."""
     least_reference: int
-    """Fewest reference photos with which the number is defined."""
+    """Fewest photos with which the number is defined."""
     least_samples: int
+    compares_with: Literal["reference", "training"] = "reference"
+    """Which photos `least_reference` counts."""
+    version: int = 1
+    """Raised whenever the same features give another number; part of every protocol's fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +47,25 @@ class FeatureSets:
     """The photos that the generator saw."""
     heldout: Features
     """The photos that it never saw; may have 0 rows."""
+
+
+def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets) -> None:
+    """Refuses sets too small for a score.
+
+    Raises:
+        UserError: too few photos or samples.
+    """
+    photos = len(sets.reference if facts.compares_with == "reference" else sets.training)
+    kind = "reference" if facts.compares_with == "reference" else "training"
+    if photos < facts.least_reference:
+        raise UserError(
+            f"There are {photos} {kind} photos.",
+            f"{name} needs at least {facts.least_reference}.",
+            "Add photos and build the data set again, so that more are held out.",
+        )
+    if len(sets.samples) < facts.least_samples:
+        raise UserError(
+            f"There are {len(sets.samples)} samples.",
+            f"{name} needs at least {facts.least_samples}.",
+            "Draw more samples with `handful sample --count`.",
+        )

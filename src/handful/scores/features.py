@@ -1,0 +1,172 @@
+"""Turns images into features: one frozen way from integers on disk to a row of numbers, cached by content.
+
+The way, part of the network's definition: integers at their bit depth -> float32 on the scale 0 ... 255, grey
+repeated in three channels -> one antialiased resize (Pillow's bicubic filter in float32, channel by channel,
+no rounding and no clipping, as clean-fid does: Parmar, Zhang, Zhu 2022, arXiv 2104.11222) -> centred and
+scaled -> network in float32 with its batch norms folded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from handful.core.config import fingerprint
+from handful.core.images import Floats, Integers
+from handful.core.progress import Listener, ignore
+from handful.core.workspace import write_atomically
+from handful.scores.base import Features
+from handful.scores.networks import Network, find_network
+from handful.scores.networks.layers import fold_batch_norms
+from handful.scores.weights import find_weights
+
+BATCH_IMAGES = 8
+"""Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images that are read one at a time."""
+
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]
+    """`core.images.pixels_sha256` of each."""
+    bit_depth: int
+    read: Callable[[int], Integers]
+    """Index -> integers (h, w) or (h, w, 3)."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def preprocess(pixels: Integers, bit_depth: int, network: Network) -> Floats:
+    """Integers (h, w) or (h, w, 3) -> the network's input, float32 (3, side_px, side_px)."""
+    levels = pixels.astype(np.float32) * np.float32(255 / (2**bit_depth - 1))
+    planes = [levels] if levels.ndim == 2 else [levels[..., channel] for channel in range(levels.shape[2])]
+    size = (network.side_px, network.side_px)
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BICUBIC))
+        for plane in planes
+    ]
+    stack: Floats = np.stack(resized * 3 if len(resized) == 1 else resized)
+    return (stack - np.float32(network.centre)) / np.float32(network.half_range)
+
+
+def load_network(network: Network) -> nn.Module:
+    """The network with its verified tensors, in evaluation mode, batch norms not yet folded.
+
+    Raises:
+        UserError: its weights are missing or wrong.
+    """
+    path, file = find_weights(network)
+    module = importlib.import_module(f"handful.scores.networks.{network.module}")
+    if file.form == "state dict":
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    else:
+        from handful.scores.networks.archive import read_archive_tensors
+
+        tensors = read_archive_tensors(path)
+    built: nn.Module = module.build()
+    loaded = built.load_state_dict(module.port_tensors(tensors), strict=False)
+    assert not loaded.unexpected_keys and all(key.endswith("num_batches_tracked") for key in loaded.missing_keys)
+    return built.eval().requires_grad_(False)
+
+
+class FeatureExtractor:
+    """A network made ready: batch norms folded, channels last, a fixed batch size. Loaded at its first image."""
+
+    def __init__(self, name: str, device: torch.device | str = "cpu") -> None:
+        """Args:
+        name: a network; with '+bf16' appended it computes in bfloat16, which gives other features.
+        device: where it runs.
+
+        Raises:
+            UserError: there is no such network.
+        """
+        self.name = name
+        self.network, precision = find_network(name)
+        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.device = torch.device(device)
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        module = load_network(self.network)
+        fold_batch_norms(module)
+        return module.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Preprocessed images (k, 3, side_px, side_px) with k <= BATCH_IMAGES -> features (k, dimensions)."""
+        batch = torch.zeros(BATCH_IMAGES, *inputs.shape[1:])
+        batch[: len(inputs)] = torch.from_numpy(inputs)
+        batch = batch.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
+        # TensorFloat-32 would move features by 1e-3, and an algorithm picked by timing could change from run to run
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
+            features: Floats = self._module(batch)[: len(inputs)].cpu().numpy()
+        return features
+
+
+def extract_features(
+    images: ImageSet, extractor: FeatureExtractor, cache: Path | None = None, listener: Listener = ignore
+) -> Features:
+    """Features (n, dimensions), float64, one row an image. Holds one batch of images at a time.
+
+    Args:
+        images: n images; the row of each depends on that image alone.
+        extractor: the network.
+        cache: folder where features are kept by content; None keeps none.
+        listener: hears how far it is.
+
+    Raises:
+        UserError: the network's weights are missing or wrong, or an image cannot be read.
+    """
+    key = fingerprint(
+        {
+            "images": images.hashes,
+            "bit_depth": images.bit_depth,
+            "network": extractor.network.tensors_sha256,
+            "preprocessing": extractor.network.preprocessing,
+            "precision": str(extractor.dtype),
+            "device": extractor.device.type,
+            "batch_images": BATCH_IMAGES,
+            "torch": metadata.version("torch"),
+            "pillow": metadata.version("pillow"),
+        }
+    )
+    shape = (len(images), extractor.network.dimensions)
+    path = cache / f"{extractor.name}-{key[:32]}.npz" if cache is not None else None
+    features = _read_cache(path, key, shape) if path is not None else None
+    if features is None:
+        features = np.empty(shape, np.float32)
+        for start in range(0, len(images), BATCH_IMAGES):
+            rows = range(start, min(start + BATCH_IMAGES, len(images)))
+            inputs = [preprocess(images.read(row), images.bit_depth, extractor.network) for row in rows]
+            features[rows.start : rows.stop] = extractor(np.stack(inputs))
+            listener({"event": "features", "done": rows.stop, "total": len(images)})
+        if path is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, features=features, key=np.array(key))
+            write_atomically(path, buffer.getvalue())
+    return features.astype(np.float64)
+
+
+def _read_cache(path: Path, key: str, shape: tuple[int, int]) -> Floats | None:
+    """The features kept under `key`; None where there are none, or where the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            features: Floats = kept["features"]
+            return features if str(kept["key"]) == key and features.shape == shape else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
