@@ -1,0 +1,236 @@
+"""The words of the verdict. Every claim names its n; nothing is called better on fewer runs than a claim needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from handful.core.artifacts import Score, ScoreCard
+from handful.report.comparison import LEAST_PAIRS, LEAST_SEEDS, Cell, Comparison
+from handful.report.words import interval, join_words, number, plural
+
+ANCHORS = {"classic": "plain classic augmentation", "copies": "copies of the training photos"}
+CANNOT = "cannot be decided with this n"
+_NEARER = "nearer to the held-out photos"
+
+
+@dataclass(frozen=True)
+class Field:
+    """Who takes part, with the held-out KID of each run, and how they compare."""
+
+    ranked: Mapping[str, Mapping[Cell, Score]]
+    anchors: Mapping[str, Mapping[Cell, Score]]
+    pairs: tuple[Comparison, ...]
+    """Every pair of ranked generators."""
+    standing: tuple[Comparison, ...]
+    """Every ranked generator against the anchors."""
+
+    @property
+    def n(self) -> str:
+        """'8 held-out photos, 1 seed': the n of every claim."""
+        counts = [score.n_reference for cells in self.ranked.values() for score in cells.values()]
+        few, many = min(counts), max(counts)
+        photos = plural(few, "held-out photo") if few == many else f"{few} to {many} held-out photos"
+        return f"{photos}{f' in each of {self.folds} folds' if self.folds > 1 else ''}, {plural(self.seeds, 'seed')}"
+
+    @property
+    def seeds(self) -> int:
+        return len({seed for cells in self.ranked.values() for seed, _ in cells})
+
+    @property
+    def folds(self) -> int:
+        return len({fold for cells in self.ranked.values() for _, fold in cells})
+
+    def between(self, name: str, other: str) -> Comparison:
+        """The comparison of two ranked generators, seen from the first."""
+        for pair in self.pairs:
+            if (pair.generator, pair.other) == (name, other):
+                return pair
+            if (pair.generator, pair.other) == (other, name):
+                return pair.turned()
+        raise KeyError((name, other))
+
+
+def contest(field: Field) -> str:
+    """The sentence for two or more generators."""
+    leader, *others = sorted(field.ranked, key=lambda name: (_mean_kid(field.ranked, name), name))
+    duels = {name: field.between(leader, name) for name in others}
+    beaten = [name for name in others if duels[name].word == "better"]
+    if beaten:
+        rest = [name for name in others if name not in beaten]
+        unclear = "is undecided" if all(duels[name].p is not None for name in rest) else f"{CANNOT} ({field.n})"
+        end = f"; whether it is better than {join_words(rest, 'or')} {unclear}" if rest else ""
+        return f"{leader} is better than {join_words(beaten)}{end}{_no_need(field, [leader])}."
+    if all(duels[name].seen == "better" for name in others):
+        where = _where(min(duels.values(), key=lambda duel: duel.cells))
+        return _sentence(
+            f"{where} {leader} is better than {join_words(others)}; whether it is better in general {CANNOT} "
+            f"({field.n}){_no_need(field, [leader])}"
+        )
+    names = sorted(field.ranked)
+    if all(duel.word == "undecided" for duel in duels.values()):
+        runs = min(duel.cells for duel in duels.values())
+        return f"{join_words(names)} are undecided: {runs} paired runs show no difference{_no_need(field, names)}."
+    return f"Which of {join_words(names)} is better {CANNOT} ({field.n}){_no_need(field, names)}."
+
+
+def alone(name: str, field: Field) -> str:
+    """The sentence for one generator: where it stands against the anchors."""
+    standing = {comparison.other: comparison for comparison in field.standing}
+    if not standing:
+        return (
+            f"{name} was judged alone: without another generator, classic or copies there is nothing that it could "
+            f"be better or worse than ({field.n})."
+        )
+    for anchor, comparison in standing.items():
+        if comparison.seen == "worse":
+            end = ": you do not need it yet" if anchor == "classic" else ""
+            return _sentence(
+                f"{_where(comparison)} the samples of {name} are not {_NEARER} than {ANCHORS[anchor]}{end}"
+            )
+    unclear = [anchor for anchor, comparison in standing.items() if comparison.seen is None]
+    if unclear:
+        tested = all(standing[anchor].p is not None for anchor in unclear)
+        end = f"is undecided after {standing[unclear[0]].cells} paired runs" if tested else f"{CANNOT} ({field.n})"
+        against = join_words([ANCHORS[anchor] for anchor in unclear], "or")
+        return f"Whether the samples of {name} are {_NEARER} than {against} {end}."
+    where = _where(min(standing.values(), key=lambda comparison: comparison.cells))
+    against = join_words([ANCHORS[anchor] for anchor in standing])
+    return _sentence(f"{where} the samples of {name} are {_NEARER} than {against}")
+
+
+def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], copying: Sequence[str]) -> tuple[str, str]:
+    """The sentence, and why, where no generator can be ranked."""
+    if not cards:
+        return (
+            "There is nothing to judge yet: no samples have been scored.",
+            "Run `handful score`, or `handful compare`, which does every stage.",
+        )
+    if not heldout:
+        return (
+            "Nothing was scored against held-out photos, so no generator can be called better or worse.",
+            "A score against training photos is best for plain copies. Hold photos out (`handful dataset --heldout` or "
+            "`--folds`) and score with the protocol heldout-v1.",
+        )
+    if not copying:
+        return (
+            "Only anchors were scored: there is no generator to judge yet.",
+            "Anchors fix the scale of a comparison. Train a generator; `handful generators` lists them.",
+        )
+    verb = "copies" if len(copying) == 1 else "copy"
+    return f"No generator is left to rank: {join_words(copying)} {verb} the training photos.", ""
+
+
+def numbers(field: Field) -> str:
+    """Held-out KID of everybody who takes part."""
+    single = field.seeds * field.folds == 1
+    parts = []
+    for name, cells in sorted(field.ranked.items()) + sorted(field.anchors.items()):
+        scores = list(cells.values())
+        values = [score.value for score in scores]
+        spread = interval(scores[0]) if single else f"({number(min(values))} to {number(max(values))})"
+        parts.append(f"{name} {number(float(np.mean(values)))} {spread}".strip())
+    how = "with its 95 % interval over images" if single else "mean (least to greatest run)"
+    return f"KID to the held-out photos, lower is nearer, {how}: {', '.join(parts)}."
+
+
+def decision(field: Field) -> str:
+    """What decided between the generators, or what it would take."""
+    asked = field.pairs or field.standing
+    tested = [
+        f"{pair.generator} {_BETWEEN[pair.word]} {pair.other} (p = {number(pair.p)}, {pair.cells} runs)"
+        for pair in asked
+        if pair.p is not None
+    ]
+    words = [f"Paired sign-flip test, corrected by Holm: {'; '.join(tested)}."] if tested else []
+    few = [pair.cells for pair in asked if pair.p is None]
+    if few or not asked:
+        seeds = max(LEAST_SEEDS, math.ceil(LEAST_PAIRS / field.folds))
+        folds = f" on each of the {field.folds} folds" if field.folds > 1 else ""
+        there = f"{'there is' if few[0] == 1 else 'there are'} {min(few)}" if few else "there are none"
+        words.append(
+            f"A claim needs {LEAST_PAIRS} paired runs from at least {LEAST_SEEDS} seeds, and {there}: run {seeds} seeds"
+            f"{folds} (`--seeds {','.join(map(str, range(seeds)))}`); where intervals overlap, more held-out photos "
+            "narrow them."
+        )
+    return " ".join(words)
+
+
+def against_anchors(field: Field) -> str:
+    """Where every ranked generator stands against `classic` and `copies`."""
+    lines = []
+    for anchor, words in ANCHORS.items():
+        stands: dict[str, list[str]] = {}
+        for comparison in field.standing:
+            if comparison.other == anchor:
+                stands.setdefault(_stand(comparison), []).append(comparison.generator)
+        if stands:
+            told = "; ".join(f"{join_words(names)} {stand}" for stand, names in stands.items())
+            lines.append(f"Against {words}: {told}.")
+    missing = [anchor for anchor in ANCHORS if anchor not in field.anchors]
+    if missing:
+        lines.append(f"Not scored for comparison: {join_words(missing)}.")
+    return " ".join(lines)
+
+
+def copying(name: str, limit: float, allowed: float, shown: int, total: int) -> str:
+    """Names a generator that copies."""
+    return (
+        f"{name} copies its training photos (nearest_photo at most {number(limit)}, below {number(allowed)}, on "
+        f"{shown} of {plural(total, 'score card')}) and is not ranked."
+    )
+
+
+def copies_best(protocol: str, value: float) -> str:
+    """Why the best score on a training protocol is no praise."""
+    return (
+        f"On {protocol}, copies scores best (KID {number(value)}): that is copying, not generating, and is not ranked."
+    )
+
+
+def left_apart(cards: int) -> str:
+    """Says that some cards could not be compared."""
+    return f"{plural(cards, 'held-out score card')} with another protocol fingerprint or data set took no part."
+
+
+def _no_need(field: Field, names: Sequence[str]) -> str:
+    """The end of a sentence where classic augmentation is seen to be as good as every one of the names."""
+    seen = {comparison.generator: comparison for comparison in field.standing if comparison.other == "classic"}
+    if not all(name in seen and seen[name].seen == "worse" for name in names):
+        return ""
+    who, them = ("it is not", "it") if len(names) == 1 else ("none is", "them")
+    return f", and {who} {_NEARER} than {ANCHORS['classic']}: you do not need {them} yet"
+
+
+def _stand(comparison: Comparison) -> str:
+    if comparison.seen is None:
+        return "undecided" if comparison.p is not None else CANNOT
+    return f"{'' if comparison.seen == 'better' else 'not '}{_NEARER} {_where(comparison)}".strip()
+
+
+def _where(comparison: Comparison) -> str:
+    """How far what was seen reaches; empty for a claim."""
+    if comparison.p is not None:
+        return ""
+    if comparison.cells == 1:
+        return "in this one run"
+    if comparison.seeds == 1:
+        return f"with this one seed, on each of {comparison.cells} folds,"
+    return f"in each of these {comparison.cells} runs"
+
+
+def _mean_kid(scores: Mapping[str, Mapping[Cell, Score]], name: str) -> float:
+    """Mean over the cells that all generators have; over its own where none is common."""
+    common = set.intersection(*(set(cells) for cells in scores.values())) or set(scores[name])
+    return float(np.mean([scores[name][cell].value for cell in common]))
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[0].upper()}{text[1:]}."
+
+
+_BETWEEN = {"better": "better than", "worse": "worse than", "undecided": "undecided against", CANNOT: "against"}

@@ -1,0 +1,127 @@
+"""The honest judgement: which generator is better, as far as the score cards can tell.
+
+Held-out KID alone decides; anchors and copying generators are never ranked. docs/report.md states every rule.
+Inputs are score cards, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from handful.core.artifacts import Score, ScoreCard
+from handful.core.config import Settings
+from handful.report import sentences
+from handful.report.comparison import Cell, Comparison, compare_pairs
+from handful.report.words import name_contestants
+
+COPYING_BELOW = 0.5
+"""A generator whose `nearest_photo` interval ends below this copies its training photos."""
+PRIMARY = "kid"
+
+
+class Verdict(Settings):
+    """One sentence, why, and everything it rests on."""
+
+    sentence: str
+    why: tuple[str, ...]
+    ranked: tuple[str, ...]
+    """Generators that were compared; alphabetical, the order says nothing."""
+    copying: tuple[str, ...]
+    """Generators named as copying (anchors among them); never ranked."""
+    comparisons: tuple[Comparison, ...]
+    """Every pair of ranked generators, by held-out KID."""
+    anchors: tuple[Comparison, ...]
+    """Every ranked generator against `classic` and `copies`, by held-out KID."""
+    protocol: str | None
+    protocol_fingerprint: str | None
+
+
+def judge(cards: Sequence[ScoreCard]) -> Verdict:
+    """The verdict that these score cards allow."""
+    names = name_contestants(cards)
+    copying = {names[card.run_id] for card in cards if is_copying(card)}
+    heldout = largest_group([card for card in cards if card.protocol.startswith("heldout") and find(card, PRIMARY)])
+    ranked: dict[str, dict[Cell, Score]] = {}
+    anchors: dict[str, dict[Cell, Score]] = {}
+    for card in heldout:
+        name, score = names[card.run_id], find(card, PRIMARY)
+        if score is not None and (card.anchor or name not in copying):
+            (anchors if card.anchor else ranked).setdefault(name, {})[card.seed or 0, card.fold] = score
+    order = sorted(ranked)
+    against = [(name, anchor) for name in order for anchor in sentences.ANCHORS if anchor in anchors]
+    field = sentences.Field(
+        ranked=ranked,
+        anchors=anchors,
+        pairs=compare_pairs(list(combinations(order, 2)), ranked),
+        standing=compare_pairs(against, {**ranked, **anchors}),
+    )
+    copying_words = _copying_words(cards)
+    if order:
+        sentence = sentences.contest(field) if len(order) > 1 else sentences.alone(order[0], field)
+        why = [sentences.numbers(field), sentences.decision(field), sentences.against_anchors(field), *copying_words]
+    else:
+        sentence, reason = sentences.nobody_to_rank(cards, heldout, [name for name, _ in _copying_generators(cards)])
+        why = [reason, *copying_words]
+    why += [_training_words(cards), _apart_words(cards, heldout)]
+    return Verdict(
+        sentence=sentence,
+        why=tuple(line for line in why if line),
+        ranked=tuple(order),
+        copying=tuple(sorted(copying)),
+        comparisons=field.pairs,
+        anchors=field.standing,
+        protocol=heldout[0].protocol if heldout else None,
+        protocol_fingerprint=heldout[0].protocol_fingerprint if heldout else None,
+    )
+
+
+def is_copying(card: ScoreCard) -> bool:
+    """True where even the upper limit of `nearest_photo` lies below the limit for copying."""
+    nearest = find(card, "nearest_photo")
+    return nearest is not None and nearest.high is not None and nearest.high < COPYING_BELOW
+
+
+def find(card: ScoreCard, name: str) -> Score | None:
+    """The card's score of that name."""
+    return next((score for score in card.scores if score.name == name), None)
+
+
+def largest_group(cards: Sequence[ScoreCard]) -> list[ScoreCard]:
+    """The cards of one protocol fingerprint and one data set with most runs of generators; never a mixture."""
+    groups: dict[tuple[str, str, str], list[ScoreCard]] = {}
+    for card in cards:
+        groups.setdefault((card.protocol, card.protocol_fingerprint, card.dataset_fingerprint), []).append(card)
+    return max(groups.values(), key=lambda group: sum(not card.anchor for card in group), default=[])
+
+
+def _copying_generators(cards: Sequence[ScoreCard]) -> list[tuple[str, list[ScoreCard]]]:
+    """Generators, not anchors, with at least one card that shows copying, and all their cards."""
+    names = name_contestants(cards)
+    shown = sorted({names[card.run_id] for card in cards if is_copying(card) and not card.anchor})
+    return [(name, [card for card in cards if names[card.run_id] == name]) for name in shown]
+
+
+def _copying_words(cards: Sequence[ScoreCard]) -> list[str]:
+    lines = []
+    for name, own in _copying_generators(cards):
+        highs = [score.high for card in own if is_copying(card) and (score := find(card, "nearest_photo"))]
+        limit = max(high for high in highs if high is not None)
+        lines.append(sentences.copying(name, limit, COPYING_BELOW, len(highs), len(own)))
+    return lines
+
+
+def _training_words(cards: Sequence[ScoreCard]) -> str:
+    """What the best place of `copies` on a training protocol means."""
+    group = largest_group([card for card in cards if card.protocol.startswith("training")])
+    scored = [(score.value, card) for card in group if (score := find(card, PRIMARY))]
+    if not scored:
+        return ""
+    value, best = min(scored, key=lambda pair: pair[0])
+    return sentences.copies_best(best.protocol, value) if best.generator == "copies" else ""
+
+
+def _apart_words(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard]) -> str:
+    used = {id(card) for card in heldout}
+    apart = sum(card.protocol.startswith("heldout") and id(card) not in used for card in cards)
+    return sentences.left_apart(apart) if apart and heldout else ""

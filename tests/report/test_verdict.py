@@ -1,0 +1,261 @@
+"""The verdict says better only when the cards can carry it, and names n when they cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from report_cards import card, score
+
+from handful.core.artifacts import ScoreCard
+from handful.report.comparison import compare_pairs, holm, sign_flip_p
+from handful.report.verdict import judge
+
+CANNOT = "cannot be decided with this n"
+
+
+def runs(generator: str, kid: float, seeds: int, wiggle: float = 0.001, half: float = 0.01) -> list[ScoreCard]:
+    """One card a seed, whose KID wanders a little round `kid`."""
+    return [card(generator, kid + wiggle * np.sin(seed), half, seed) for seed in range(seeds)]
+
+
+def test_no_cards_is_said() -> None:
+    verdict = judge([])
+    assert verdict.sentence == "There is nothing to judge yet: no samples have been scored."
+    assert verdict.protocol is None and verdict.ranked == ()
+
+
+def test_no_heldout_photos_allows_no_verdict_and_says_how_to_get_one() -> None:
+    verdict = judge([card("dcgan", 0.1, protocol="training-v1"), card("began", 0.2, protocol="training-v1")])
+    assert "Nothing was scored against held-out photos" in verdict.sentence
+    assert "--heldout" in verdict.why[0]
+    assert verdict.ranked == () and verdict.comparisons == ()
+
+
+def test_only_anchors_leave_nothing_to_judge() -> None:
+    verdict = judge([card("copies", 0.1, nearest=0.0), card("classic", 0.2)])
+    assert verdict.sentence == "Only anchors were scored: there is no generator to judge yet."
+
+
+def test_copies_best_on_training_is_named_as_copying_and_not_ranked() -> None:
+    cards = [
+        card("copies", -0.01, protocol="training-v1", nearest=0.0),
+        card("dcgan", 0.2, protocol="training-v1"),
+        card("copies", 0.05, nearest=0.0),
+        card("dcgan", 0.2),
+        card("began", 0.3),
+    ]
+    verdict = judge(cards)
+    assert verdict.ranked == ("began", "dcgan")
+    assert verdict.copying == ("copies",)
+    assert "dcgan is better than began" in verdict.sentence and "copies" not in verdict.sentence
+    told = [line for line in verdict.why if "training-v1" in line]
+    assert told == [
+        "On training-v1, copies scores best (KID −0.0100): that is copying, not generating, and is not ranked."
+    ]
+
+
+def test_copies_that_is_not_best_on_training_is_not_mentioned() -> None:
+    verdict = judge([card("copies", 0.3, protocol="training-v1"), card("dcgan", 0.2, protocol="training-v1")])
+    assert not any("copies scores best" in line for line in verdict.why)
+
+
+def test_one_run_each_with_disjoint_intervals_speaks_of_this_one_run_only() -> None:
+    verdict = judge([card("dcgan", 0.02), card("began", 0.08)])
+    assert verdict.sentence == (
+        "In this one run dcgan is better than began; whether it is better in general cannot be decided with this n "
+        "(8 held-out photos, 1 seed)."
+    )
+    assert verdict.comparisons[0].word == CANNOT and verdict.comparisons[0].p is None
+    assert "needs 10 paired runs" in verdict.why[1] and "there is 1" in verdict.why[1]
+    assert "--seeds 0,1,2,3,4,5,6,7,8,9" in verdict.why[1]
+
+
+def test_one_run_each_with_overlapping_intervals_cannot_be_decided() -> None:
+    verdict = judge([card("dcgan", 0.02, half=0.02), card("began", 0.03, half=0.02)])
+    assert verdict.sentence == (
+        "Which of began and dcgan is better cannot be decided with this n (8 held-out photos, 1 seed)."
+    )
+    assert "dcgan 0.0200 [0, 0.0400]" in verdict.why[0]
+
+
+def test_a_missing_interval_is_never_taken_for_a_narrow_one() -> None:
+    verdict = judge([card("dcgan", 0.02, half=None), card("began", 0.9, half=None)])
+    assert verdict.sentence.startswith("Which of began and dcgan is better cannot be decided")
+
+
+def test_many_folds_of_one_seed_are_still_one_seed() -> None:
+    cards = [card(name, kid, fold=fold) for fold in range(12) for name, kid in (("dcgan", 0.02), ("began", 0.08))]
+    verdict = judge(cards)
+    assert verdict.comparisons[0].word == CANNOT
+    assert verdict.sentence.startswith("With this one seed, on each of 12 folds, dcgan is better than began; whether")
+    assert "12 folds, 1 seed" in verdict.sentence
+
+
+def test_nine_pairs_all_one_way_are_no_claim_and_ten_are() -> None:
+    nine = judge(runs("dcgan", 0.02, 9) + runs("began", 0.08, 9))
+    assert nine.sentence.startswith("In each of these 9 runs dcgan is better than began; whether")
+    assert CANNOT in nine.sentence
+    ten = judge(runs("dcgan", 0.02, 10) + runs("began", 0.08, 10))
+    assert ten.sentence == "dcgan is better than began."
+    assert ten.comparisons[0].p == pytest.approx(2 / 2**10)
+    assert ten.comparisons[0].word == "worse" and ten.comparisons[0].generator == "began"
+    assert any("began worse than dcgan (p = 0.00195, 10 runs)" in line for line in ten.why)
+    assert not any("needs 10 paired runs" in line for line in ten.why)
+
+
+def test_two_seeds_on_five_folds_make_ten_pairs() -> None:
+    cards = [
+        card(name, kid + 0.001 * fold, seed=seed, fold=fold)
+        for seed in range(2)
+        for fold in range(5)
+        for name, kid in (("dcgan", 0.02), ("began", 0.08))
+    ]
+    assert judge(cards).sentence == "dcgan is better than began."
+    few = judge([one for one in cards if one.fold < 2])
+    assert "5 seeds on each of the 2 folds" in few.why[1] and "there are 4" in few.why[1]
+
+
+def test_ten_pairs_without_a_direction_are_undecided() -> None:
+    sway = [card("dcgan", 0.05 + 0.02 * (-1) ** seed, seed=seed) for seed in range(10)]
+    verdict = judge(sway + runs("began", 0.05, 10, wiggle=0))
+    assert verdict.sentence == "began and dcgan are undecided: 10 paired runs show no difference."
+    assert verdict.comparisons[0].word == "undecided" and verdict.comparisons[0].p == pytest.approx(1)
+
+
+def test_better_than_some_and_undecided_against_the_rest() -> None:
+    close = [card("singan", 0.021 + 0.02 * (-1) ** seed, seed=seed) for seed in range(10)]
+    verdict = judge(runs("dcgan", 0.02, 10) + runs("began", 0.08, 10) + close)
+    assert verdict.sentence == "dcgan is better than began; whether it is better than singan is undecided."
+
+
+def test_a_generator_with_too_few_runs_is_named_as_not_decidable() -> None:
+    verdict = judge(runs("dcgan", 0.02, 10) + runs("began", 0.08, 10) + runs("singan", 0.03, 3))
+    assert verdict.sentence.startswith(
+        "dcgan is better than began; whether it is better than singan cannot be decided with this n (8 held-out photos"
+    )
+
+
+def test_a_generator_without_a_common_run_is_never_compared() -> None:
+    verdict = judge([card("dcgan", 0.02, seed=0), card("began", 0.9, seed=1)])
+    assert verdict.comparisons[0].cells == 0 and verdict.comparisons[0].mean_difference is None
+    assert verdict.sentence.startswith("Which of began and dcgan is better cannot be decided")
+    assert "there are 0" in verdict.why[1]
+
+
+def test_a_copying_generator_is_named_and_never_ranked_even_when_nearest() -> None:
+    verdict = judge([card("patch_nn", 0.001, nearest=0.3), card("dcgan", 0.05), card("began", 0.1)])
+    assert verdict.ranked == ("began", "dcgan") and verdict.copying == ("patch_nn",)
+    assert "patch_nn" not in verdict.sentence
+    assert (
+        "patch_nn copies its training photos (nearest_photo at most 0.400, below 0.500, on 1 of 1 score card) and is "
+        "not ranked."
+    ) in verdict.why
+
+
+def test_the_upper_limit_decides_about_copying_not_the_value() -> None:
+    assert judge([card("dcgan", 0.05, nearest=0.41)]).copying == ()  # upper limit 0.51
+    assert judge([card("dcgan", 0.05, nearest=0.39)]).copying == ("dcgan",)  # upper limit 0.49
+    no_interval = (score("kid", 0.05), score("nearest_photo", 0.1, None))
+    assert judge([card("dcgan", 0.05, scores=no_interval)]).copying == ()
+
+
+def test_only_copying_generators_leave_nobody_to_rank() -> None:
+    verdict = judge([card("patch_nn", 0.001, nearest=0.1), card("singan", 0.002, nearest=0.1), card("classic", 0.1)])
+    assert verdict.sentence == "No generator is left to rank: patch_nn and singan copy the training photos."
+    assert len([line for line in verdict.why if "copies its training photos" in line]) == 2
+
+
+def test_one_generator_alone_is_compared_with_nothing() -> None:
+    sentence = judge([card("dcgan", 0.05)]).sentence
+    assert sentence.startswith("dcgan was judged alone") and "8 held-out photos, 1 seed" in sentence
+    assert "better or worse" in sentence
+
+
+def test_one_generator_nearer_than_both_anchors() -> None:
+    verdict = judge([card("dcgan", 0.02), card("classic", 0.08), card("copies", 0.09, nearest=0.0)])
+    assert verdict.sentence == (
+        "In this one run the samples of dcgan are nearer to the held-out photos than plain classic augmentation and "
+        "copies of the training photos."
+    )
+
+
+def test_one_generator_not_nearer_than_classic_is_not_needed_yet() -> None:
+    verdict = judge(runs("dcgan", 0.09, 10) + runs("classic", 0.02, 10) + runs("copies", 0.2, 10))
+    assert verdict.sentence == (
+        "The samples of dcgan are not nearer to the held-out photos than plain classic augmentation: you do not need "
+        "it yet."
+    )
+    assert [one.word for one in verdict.anchors] == ["worse", "better"]
+
+
+def test_one_generator_overlapping_an_anchor_cannot_be_decided() -> None:
+    verdict = judge([card("dcgan", 0.05), card("classic", 0.055), card("copies", 0.5)])
+    assert verdict.sentence == (
+        "Whether the samples of dcgan are nearer to the held-out photos than plain classic augmentation cannot be "
+        "decided with this n (8 held-out photos, 1 seed)."
+    )
+    sway = [card("dcgan", 0.05 + 0.02 * (-1) ** seed, seed=seed) for seed in range(10)]
+    assert judge(sway + runs("classic", 0.05, 10, 0)).sentence.endswith("is undecided after 10 paired runs.")
+
+
+def test_the_best_generator_is_held_against_classic_and_copies() -> None:
+    needless = judge([card("dcgan", 0.05), card("began", 0.1), card("classic", 0.01), card("copies", 0.5)])
+    assert needless.sentence.endswith(
+        ", and it is not nearer to the held-out photos than plain classic augmentation: you do not need it yet."
+    )
+    assert any("Against copies of the training photos: began and dcgan nearer" in line for line in needless.why)
+    useful = judge([card("dcgan", 0.05), card("began", 0.1), card("classic", 0.2)])
+    assert "do not need" not in useful.sentence
+    assert any("Not scored for comparison: copies." in line for line in useful.why)
+
+
+def test_cards_of_another_fingerprint_take_no_part_and_this_is_said() -> None:
+    foreign = card("singan", 0.0001, protocol_fingerprint="another network")
+    verdict = judge([card("dcgan", 0.02), card("began", 0.08), foreign])
+    assert verdict.ranked == ("began", "dcgan")
+    assert any(line.startswith("1 held-out score card with another protocol fingerprint") for line in verdict.why)
+
+
+def test_two_settings_of_one_generator_are_two_contestants() -> None:
+    verdict = judge([card("dcgan", 0.02), card("dcgan", 0.08, run_id="dcgan-s0-f0-ffffffff")])
+    assert verdict.ranked == ("dcgan (0a1b2c3d)", "dcgan (ffffffff)")
+
+
+def test_folds_of_different_size_name_both_counts() -> None:
+    cards = [card(name, kid, fold=fold, n=8 + fold) for fold in (0, 1) for name, kid in (("a", 0.1), ("b", 0.11))]
+    assert "8 to 9 held-out photos in each of 2 folds, 1 seed" in judge(cards).sentence
+
+
+def test_sign_flip_equals_plain_counting_and_has_its_known_least_value() -> None:
+    for pairs, least in ((5, 0.0625), (6, 0.03125), (8, 0.0078125), (10, 0.001953125)):
+        assert sign_flip_p([0.1 + 0.01 * index for index in range(pairs)]) == least
+    values = np.random.default_rng(3).normal(0.3, 1, 11)
+    assert sign_flip_p(list(values)) == pytest.approx(_exact(values))
+    assert sign_flip_p([0.0] * 10) == 1
+    many = list(np.random.default_rng(3).normal(0.4, 1, 24))
+    assert sign_flip_p(many) == sign_flip_p(many) == pytest.approx(_exact(np.array(many)), abs=0.005)
+
+
+def _exact(values: np.ndarray) -> float:
+    """Counts sign patterns as bits of an integer: slow, plain, and written otherwise than the code under test."""
+    count = len(values)
+    far = 0
+    for low in range(0, 2**count, 2**16):
+        patterns = np.arange(low, min(low + 2**16, 2**count))
+        signs = 1 - 2 * ((patterns[:, None] >> np.arange(count)) & 1)
+        far += int((np.abs(signs @ values) >= abs(values.sum()) - 1e-12).sum())
+    return far / 2**count
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.02, None]) == [0.04, None]
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_fifteen_pairs_of_six_generators_can_be_decided_with_ten_runs() -> None:
+    scores = {
+        f"g{rank}": {(seed, 0): score("kid", 0.1 * rank + 0.001 * seed) for seed in range(10)} for rank in range(6)
+    }
+    pairs = [(f"g{a}", f"g{b}") for a in range(6) for b in range(a + 1, 6)]
+    assert {one.word for one in compare_pairs(pairs, scores)} == {"better"}
