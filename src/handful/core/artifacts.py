@@ -114,12 +114,14 @@ class PhotoAudit(Artifact):
 
     folder: str
     """The photo folder, absolute."""
+    stated_bit_depth: int | None = None
+    """What the user stated for all photos; None went by the files."""
     photos: tuple[Photo, ...]
     unreadable: tuple[Unreadable, ...]
     warnings: tuple[str, ...]
     """Findings about the set as a whole, each one sentence."""
     fingerprint: str
-    """Over the file hashes: changes when any photo changes."""
+    """Over the names and file hashes and the stated depth: changes when any photo changes."""
 
 
 class DatasetImage(Settings):

@@ -21,7 +21,7 @@ from handful.core.images import Integers
 
 __all__ = [
     "DEPTHS", "EXTENSIONS", "LARGEST_PIXELS", "DecodedPhoto", "UnreadablePhoto", "check_bit_depth", "decode_photo",
-    "list_photo_files", "natural_order",
+    "keep_out_of_photos", "list_photo_files", "natural_order",
 ]  # fmt: skip
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -79,6 +79,20 @@ def _refuse_folder(error: OSError) -> NoReturn:
         "Every folder below the photo folder must be readable, or hidden (its name begins with a dot).",
         "Give yourself the right to read it, or give a folder of photos only.",
     )
+
+
+def keep_out_of_photos(out: Path, photos: Path) -> None:
+    """Refuses to write into the user's photo folder.
+
+    Raises:
+        UserError: `out` is the photo folder or lies within it.
+    """
+    if out.resolve().is_relative_to(photos.resolve()):
+        raise UserError(
+            f"The output folder {out} lies in the photo folder {photos}.",
+            "Nothing is ever written to a photo folder.",
+            "Give a folder outside it with --out.",
+        )
 
 
 def natural_order(name: str) -> tuple[list[list[str | int]], str]:
