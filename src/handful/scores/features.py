@@ -119,7 +119,11 @@ class FeatureExtractor:
 
 
 def extract_features(
-    images: ImageSet, extractor: FeatureExtractor, cache: Path | None = None, listener: Listener = ignore
+    images: ImageSet,
+    extractor: FeatureExtractor,
+    cache: Path | None = None,
+    listener: Listener = ignore,
+    name: str = "images",
 ) -> Features:
     """Features (n, dimensions), float64, one row an image. Holds one batch of images at a time.
 
@@ -128,6 +132,7 @@ def extract_features(
         extractor: the network.
         cache: folder where features are kept by content; None keeps none.
         listener: hears how far it is.
+        name: what the images are, for the listener.
 
     Raises:
         UserError: the network's weights are missing or wrong, or an image cannot be read.
@@ -154,7 +159,7 @@ def extract_features(
             rows = range(start, min(start + BATCH_IMAGES, len(images)))
             inputs = [preprocess(images.read(row), images.bit_depth, extractor.network) for row in rows]
             features[rows.start : rows.stop] = extractor(np.stack(inputs))
-            listener({"event": "features", "done": rows.stop, "total": len(images)})
+            listener({"event": "features", "name": f"features of {name}", "progress": rows.stop / len(images)})
         if path is not None:
             buffer = io.BytesIO()
             np.savez(buffer, features=features, key=np.array(key))

@@ -1,7 +1,7 @@
 """Intervals over images: delete-a-group jackknife on both sides of a comparison.
 
-Papers: Busing, Meijer, van der Leeden (1999), "Delete-m jackknife for unequal m", Statistics and Computing 9,
-    equations 5 and 6 (pseudo-values and their variance); Satterthwaite (1946) for the degrees of freedom.
+Papers: Busing, Meijer, van der Leeden (1999), "Delete-m jackknife for unequal m", Statistics and Computing 9:3-8
+    (pseudo-values and their variance); Satterthwaite (1946) for the degrees of freedom.
 """
 
 from __future__ import annotations

@@ -1,0 +1,170 @@
+"""Scores a set of samples under one frozen protocol: reads, extracts features, asks every score, writes one card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from handful.core import registry
+from handful.core.artifacts import Score, ScoreCard
+from handful.core.config import fingerprint
+from handful.core.device import start_runtime
+from handful.core.errors import UserError
+from handful.core.progress import Listener, ignore
+from handful.scores.base import Features, FeatureSets
+from handful.scores.features import FeatureExtractor, ImageSet, extract_features
+from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
+from handful.scores.networks import find_network
+from handful.scores.protocol import Protocol, card_name, find_protocol, plan, score_names
+from handful.scores.weights import find_weights
+
+_SHOWN = 8
+"""How many of the worst, and of the nearest, samples a card names."""
+
+
+def score_samples(
+    samples: Path,
+    photos: Path,
+    out: Path | None = None,
+    protocol: str = "heldout-v1",
+    network: str = "inception-2015",
+    fold: int = 0,
+    listener: Listener = ignore,
+    device: str = "auto",
+    threads: int | None = None,
+) -> ScoreCard:
+    """Judges samples against photos.
+
+    Args:
+        samples: a folder that `handful sample` made, or a plain folder of images of the photos' size.
+        photos: a dataset folder, or a plain folder of photos of one size: held-out photos for heldout-v1
+            (nearest_photo is then left out, as the training photos are unknown), training photos for training-v1.
+        out: folder for the card; features are kept in `cache` beside it. None writes nothing.
+        protocol: heldout-v1 or training-v1.
+        network: a feature network, or one with '+bf16' appended.
+        fold: the fold that the samples' run held out.
+        listener: hears the progress.
+        device: auto, cpu, cuda or mps.
+        threads: CPU threads; None leaves torch's choice.
+
+    Raises:
+        UserError: an unknown name, missing weights, too few images, a folder of samples that holds photos, or
+            a run that saw the photos it would be judged with.
+    """
+    start = time.perf_counter()
+    chosen = find_protocol(protocol)
+    check_comparison([protocol], network)
+    known = read_photos(photos, fold, chosen.reference)
+    reference = known.heldout if chosen.reference == "heldout" else known.training
+    _check_reference(chosen, reference, fold)
+    drawn = read_samples(samples, known)
+    _check_run(drawn, known, fold)
+    extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
+    cache = out.parent / "cache" if out is not None else None
+
+    def features(images: ImageSet, name: str) -> Features:
+        return extract_features(images, extractor, cache, listener, name)
+
+    training, heldout = features(known.training, "training photos"), features(known.heldout, "held-out photos")
+    sets = FeatureSets(
+        samples=features(drawn.images, "samples"),
+        reference=heldout if chosen.reference == "heldout" else training,
+        training=training,
+        heldout=heldout,
+    )
+    stated = plan(chosen, network, known.canvas, known.bit_depth, len(drawn.images))
+    card = ScoreCard(
+        protocol=card_name(chosen, network),
+        protocol_fingerprint=fingerprint(stated),
+        protocol_plan=stated,
+        run_id=drawn.run_id,
+        generator=drawn.generator,
+        anchor=drawn.anchor,
+        seed=drawn.seed,
+        fold=fold,
+        dataset_fingerprint=known.fingerprint,
+        scores=tuple(_ask_scores(sets, listener)),
+        worst=_worst(sets, drawn.images),
+        nearest=_nearest(sets, drawn.images, known.training),
+        seconds=time.perf_counter() - start,
+    )
+    if out is not None:
+        card.write(out)
+    return card
+
+
+def check_comparison(protocols: Sequence[str], network: str) -> None:
+    """Makes sure, before hours of training, that scoring will be possible.
+
+    Raises:
+        UserError: an unknown protocol or network, or weights that are missing or wrong.
+    """
+    for protocol in protocols:
+        find_protocol(protocol)
+    find_weights(find_network(network)[0])
+
+
+def _check_reference(protocol: Protocol, reference: ImageSet, fold: int) -> None:
+    if len(reference) < protocol.least_reference:
+        kind = "held-out" if protocol.reference == "heldout" else "training"
+        raise UserError(
+            f"Fold {fold} has {len(reference)} {kind} photo(s).",
+            f"{protocol.name} compares samples with {kind} photos and needs at least {protocol.least_reference}.",
+            "Add photos, or build the data set again with more of them held out (`handful dataset --heldout`)."
+            if protocol.reference == "heldout"
+            else "Add photos: fewer cannot be judged by distances between sets.",
+        )
+
+
+def _check_run(samples: Samples, photos: Photos, fold: int) -> None:
+    """Refuses a run whose training photos are not the training photos of this fold, where both are known."""
+    seen = samples.training_fingerprint
+    if seen is None:
+        return
+    if photos.training_fingerprints:
+        if photos.training_fingerprints[fold] == seen:
+            return
+        matching = [k for k, trained in enumerate(photos.training_fingerprints) if trained == seen]
+        raise UserError(
+            f"The run {samples.run_id} was not trained on the training photos of fold {fold}.",
+            f"Only a run that never saw the held-out photos of fold {fold} may be judged with them.",
+            f"Score it with --fold {matching[0]}." if matching else "Give the data set that the run was trained on.",
+        )
+    if photos.heldout and fingerprint(sorted(photos.heldout.hashes)) == seen:
+        raise UserError(
+            f"The run {samples.run_id} was trained on exactly these {len(photos.heldout)} photos.",
+            "heldout-v1 needs photos that the run never saw.",
+            "Give other photos, or use --protocol training-v1.",
+        )
+
+
+def _ask_scores(sets: FeatureSets, listener: Listener) -> list[Score]:
+    scores = []
+    for name in score_names():
+        module = registry.load("scores", name)
+        if module.FACTS.compares_with == "training" and not len(sets.training):
+            continue  # a plain folder of held-out photos: what the generator saw is unknown
+        score: Score = module.score(sets)
+        listener({"event": "score", "name": name, "value": score.value})
+        scores.append(score)
+    return scores
+
+
+def _worst(sets: FeatureSets, samples: ImageSet) -> tuple[str, ...]:
+    """The samples farthest from their nearest reference photo."""
+    distances = cdist(sets.samples, sets.reference).min(1)
+    return tuple(samples.names[row] for row in np.argsort(-distances, kind="stable")[:_SHOWN])
+
+
+def _nearest(sets: FeatureSets, samples: ImageSet, training: ImageSet) -> tuple[tuple[str, str, float], ...]:
+    """The samples nearest to a training photo, with that photo and the distance."""
+    if not len(training):
+        return ()
+    distances = cdist(sets.samples, sets.training)
+    rows = np.argsort(distances.min(1), kind="stable")[:_SHOWN]
+    photos = distances.argmin(1)
+    return tuple((samples.names[row], training.names[photos[row]], float(distances[row, photos[row]])) for row in rows)
