@@ -1,0 +1,85 @@
+"""Classic augmentation: training photos, slightly shifted, turned, brightened and made noisy.
+
+Paper: none; the practice that generated images must beat.
+Good for: the anchor "what ordinary augmentation gives"; an honest alternative where it is enough.
+Weak at: anything new: every image is one photo with its light and place changed, and a wrong range breaks the
+    inspection's meaning.
+Differs: nothing to differ from. Flips are off, because few stations are mirror symmetric.
+Origin: written for Handful; warps and adjustments by kornia with parameters drawn from our own streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from kornia.enhance import adjust_contrast, adjust_contrast_with_mean_subtraction
+from kornia.geometry.transform import get_rotation_matrix2d, warp_affine
+from pydantic import Field
+from torch import Tensor
+
+from handful.core.config import Settings
+from handful.core.seeds import torch_stream
+from handful.generators.base import Facts, Generator, ImageSpec, Stateful
+from handful.generators.layers import PhotoBank
+
+FACTS = Facts(least_photos=1, least_side_px=2, trains=False, source_type="algorithmicallyEnhanced", anchor=True)
+
+
+class ClassicSettings(Settings):
+    """Ranges of the changes; every change is uniform within its range. All defaults are ours."""
+
+    shift: float = Field(0.03, ge=0, le=0.5)
+    """Largest shift in x and in y, as a share of the side; the border is filled by reflection."""
+    turn_degrees: float = Field(2.0, ge=0, le=180)
+    """Largest turn about the centre, either way, in degrees."""
+    flip_horizontal: bool = False
+    """Mirror half of the images left to right: only where the station allows it."""
+    flip_vertical: bool = False
+    """Mirror half of the images top to bottom: only where the station allows it."""
+    gain: float = Field(0.1, ge=0, lt=1)
+    """Largest relative change of exposure: grey values (black is 0) times 1 - gain to 1 + gain."""
+    contrast: float = Field(0.1, ge=0, lt=1)
+    """Largest relative change of the distance to the image's mean."""
+    noise: float = Field(0.01, ge=0, le=0.5)
+    """Standard deviation of Gaussian pixel noise, as a share of the grey range."""
+
+
+class Classic(Generator):
+    """A bank of photos; a seed picks one and decides every change."""
+
+    settings_class = ClassicSettings
+
+    def __init__(self, settings: ClassicSettings, spec: ImageSpec, seed: int) -> None:
+        super().__init__(settings, spec, seed)
+        self.settings = settings
+        self.bank = PhotoBank()
+
+    def prepare(self, photos: Tensor) -> None:
+        """Keeps the photos."""
+        self.bank.fill(photos)
+
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        set_to, photos = self.settings, self.bank.photos
+        n, (height, width) = len(seeds), photos.shape[2:]
+        random = [torch_stream(seed, "classic") for seed in seeds]
+        picks = [int(torch.randint(len(photos), (), generator=one)) for one in random]
+        draws = torch.stack([torch.rand(7, generator=one) for one in random])  # (n, 7), uniform on [0, 1)
+        noise = torch.stack([torch.randn(photos.shape[1:], generator=one) for one in random])
+        right, down, turn, gain, contrast = (draws[:, :5] * 2 - 1).T.to(photos)
+
+        images = (photos[picks] + 1) / 2  # kornia's range: [0, 1]
+        for axis, allowed in ((3, set_to.flip_horizontal), (2, set_to.flip_vertical)):
+            flipped = (draws[:, axis + 3] < 0.5) & allowed
+            images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(axis), images)
+        centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]]).to(images).expand(n, 2)
+        matrix = get_rotation_matrix2d(centre, turn * set_to.turn_degrees, torch.ones(n, 2).to(images))
+        matrix[:, :, 2] += torch.stack([right * width, down * height], dim=1) * set_to.shift
+        images = warp_affine(images, matrix, (height, width), mode="bicubic", padding_mode="reflection")
+        images = adjust_contrast(images, 1 + gain * set_to.gain)  # kornia's name for a factor on grey values
+        images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * set_to.contrast)
+        images = images + noise.to(images) * set_to.noise
+        return images.clamp(0, 1) * 2 - 1
+
+    def modules(self) -> dict[str, Stateful]:
+        return {"bank": self.bank}
