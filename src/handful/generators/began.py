@@ -175,7 +175,7 @@ class Plateau:
 
     def __init__(self, patience: float) -> None:
         self.patience = patience
-        self._state: dict[str, Any] = {"window": 0, "sum": torch.zeros(()), "steps": 0, "best": None, "best_at": 0.0}
+        self._state: dict[str, Any] = {"window": 0, "sum": torch.zeros(()), "steps": 0, "best": None, "best_in": 0}
 
     def stalls(self, measure: Tensor, progress: float) -> bool:
         """Takes in M (0-d) of the step at `progress` (0 to 1); True when the learning rate should be halved now."""
@@ -184,9 +184,9 @@ class Plateau:
         if state["steps"] and window != state["window"]:
             mean = float(state["sum"]) / state["steps"]
             fallen = state["best"] is None or mean <= (1 - _LEAST_FALL) * state["best"]
-            stalled = not fallen and progress - state["best_at"] >= self.patience
+            stalled = not fallen and state["window"] - state["best_in"] >= self.patience * _WINDOWS
             if fallen or stalled:
-                state.update(best=mean, best_at=progress)
+                state.update(best=mean, best_in=state["window"])
             state.update(sum=torch.zeros(()), steps=0)
         state.update(window=window, sum=state["sum"].to(measure.device) + measure, steps=state["steps"] + 1)
         return stalled
