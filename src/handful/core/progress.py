@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from handful.core.workspace import write_atomically
+from handful.core.workspace import explain_full_disk, write_atomically
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -36,8 +36,9 @@ class EventLog:
         self._file = path.open("a", encoding="utf-8")
 
     def __call__(self, event: Event) -> None:
-        self._file.write(json.dumps(event) + "\n")
-        self._file.flush()
+        with explain_full_disk(self.path):
+            self._file.write(json.dumps(event) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()

@@ -38,20 +38,43 @@ class Workspace:
         Raises:
             UserError: another process holds it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.root / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise UserError(
-                f"Another run holds {self.root}.",
-                "One run at a time may write to a workspace.",
-                "Wait until it ends, or give this run another folder with --out.",
-            ) from None
-        try:
+        busy = UserError(
+            f"Another run holds {self.root}.",
+            "One run at a time may write to a workspace.",
+            "Wait until it ends, or give this run another folder with --out.",
+        )
+        with hold_folder(self.root, busy):
             yield
-        finally:
-            lock.release()
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path, busy: UserError) -> Iterator[None]:
+    """Makes a folder and holds it for this process; raises `busy` where another holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def explain_full_disk(path: Path) -> Iterator[None]:
+    """Turns the system's error of a full disk into the user's while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise UserError(
+            f"The disk filled up while writing {path.name}.",
+            f"{path.parent} must have room for it; what was there before is untouched.",
+            "Free some space and run the same command again: it goes on from what is there.",
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -64,20 +87,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise UserError(
-                f"The disk filled up while writing {path.name} ({len(content):,} bytes).",
-                f"{path.parent} must have room for it; what was there before is untouched.",
-                "Free some space and run the same command again: it goes on from what is there.",
-            ) from None
-        raise
+        with explain_full_disk(path):
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
