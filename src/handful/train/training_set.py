@@ -1,0 +1,57 @@
+"""Reads the images that a run may learn from, and makes sure that they are the ones of the data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from handful.core.artifacts import DatasetManifest
+from handful.core.config import fingerprint
+from handful.core.errors import UserError
+from handful.core.images import pixels_sha256, read_unit_images, unit_to_integers
+from handful.generators.base import ImageSpec
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training images of one fold."""
+
+    manifest: DatasetManifest
+    photos: Tensor
+    """(n, c, h, w) in [-1, 1]."""
+    spec: ImageSpec
+    fingerprint: str
+    """Over the pixel hashes of exactly these images."""
+
+
+def read_training_set(dataset: Path, fold: int) -> TrainingSet:
+    """The images of `dataset` that are not held out in `fold`.
+
+    Raises:
+        UserError: no data set, no such fold, no training image, or an image that changed since.
+    """
+    manifest = DatasetManifest.read(dataset)
+    images = manifest.training(fold)
+    if not images:
+        raise UserError(
+            f"The data set {dataset} has no training image in fold {fold}.",
+            "Training needs at least 1.",
+            "Add photos and run `handful dataset` again, or hold fewer out.",
+        )
+    photos = read_unit_images(dataset, [image.file for image in images], manifest.bit_depth)
+    for image, photo in zip(images, photos, strict=True):
+        if pixels_sha256(unit_to_integers(photo, manifest.bit_depth)) != image.pixels_sha256:
+            raise UserError(
+                f"{dataset / image.file} has changed since the data set was built.",
+                "Training reads the images exactly as dataset.json describes them.",
+                "Run `handful dataset` again.",
+            )
+    return TrainingSet(
+        manifest=manifest,
+        photos=torch.from_numpy(photos),
+        spec=ImageSpec(manifest.canvas.width, manifest.canvas.height, manifest.channels),
+        fingerprint=fingerprint(sorted(image.pixels_sha256 for image in images)),
+    )
