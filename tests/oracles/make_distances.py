@@ -39,9 +39,7 @@ def main() -> None:
     printed = {}
     for name, (samples, photos) in pairs.items():
         a, b = (torch.from_numpy(features.astype(np.float64)) for features in (samples, photos))
-        fid = fid_statistics_to_metric(
-            fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False
-        )
+        fid = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False)
         entry = {"fid": float(fid["frechet_inception_distance"])}
         # torch-fidelity draws subsets of equal size from both sets: with all rows of both, one subset is the
         # plain unbiased estimate. So both sets are cut to the shorter one here, and the test does the same.

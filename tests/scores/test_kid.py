@@ -1,0 +1,73 @@
+"""KID is the unbiased estimate, with an interval that holds the truth as often as it says."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from handful.scores import kid
+from handful.scores.base import FeatureSets
+from handful.scores.jackknife import interval, split_groups, spread
+
+
+def kid_of(samples: np.ndarray, photos: np.ndarray) -> kid.Score:
+    return kid.score(FeatureSets(samples, photos, photos, photos[:0]))
+
+
+def by_definition(x: np.ndarray, y: np.ndarray) -> float:
+    """The U-statistic term by term."""
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
+
+    within = [np.mean([kernel(a, b) for a, b in itertools.permutations(side, 2)]) for side in (x, y)]
+    return float(sum(within) - 2 * np.mean([kernel(a, b) for a, b in itertools.product(x, y)]))
+
+
+def test_it_is_the_u_statistic_of_the_cubic_kernel() -> None:
+    x, y = (np.random.default_rng(seed).normal(size=(n, 3)) for seed, n in ((0, 6), (1, 9)))
+    assert kid_of(x, y).value == pytest.approx(by_definition(x, y), rel=1e-12)
+
+
+def test_it_is_computed_in_blocks_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (np.random.default_rng(seed).normal(size=(n, 5)) for seed, n in ((0, 25), (1, 31)))
+    whole = kid_of(x, y)
+    monkeypatch.setattr(kid, "_BLOCK_ROWS", 7)
+    blocks = kid_of(x, y)
+    assert (blocks.value, blocks.low, blocks.high) == pytest.approx((whole.value, whole.low, whole.high), rel=1e-9)
+
+
+def test_equally_good_sets_scatter_around_zero() -> None:
+    random = np.random.default_rng(2)
+    values = np.array([kid_of(random.normal(size=(12, 8)), random.normal(size=(7, 8))).value for _ in range(400)])
+    assert abs(values.mean()) < 4 * values.std() / 20
+    assert (values < 0).mean() > 0.3, "a negative estimate is reported as it is"
+
+
+def test_the_interval_is_that_of_leaving_out_one_image_at_a_time() -> None:
+    x, y = (np.random.default_rng(seed).normal(size=(n, 3)) for seed, n in ((3, 5), (4, 6)))
+    score = kid_of(x, y)
+    without_x = [by_definition(np.delete(x, row, 0), y) for row in range(5)]
+    without_y = [by_definition(x, np.delete(y, row, 0)) for row in range(6)]
+    expected = interval(
+        score.value,
+        spread(score.value, without_x, split_groups(5)),
+        spread(score.value, without_y, split_groups(6)),
+    )
+    assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(5)
+    truth = kid_of(random.normal(size=(4000, 4)) + 0.5, random.normal(size=(4000, 4))).value
+    scores = [kid_of(random.normal(size=(60, 4)) + 0.5, random.normal(size=(40, 4))) for _ in range(200)]
+    held = np.mean([score.low <= truth <= score.high for score in scores])
+    assert 0.88 <= held <= 0.99
+
+
+def test_two_images_give_a_number_without_interval() -> None:
+    score = kid_of(np.eye(3)[:2], np.eye(3))
+    assert score.low is None and score.high is None
+    assert "at least 3 photos and 3 samples" in score.notes[0]
