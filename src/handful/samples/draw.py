@@ -1,0 +1,202 @@
+"""Draws a set of samples from a run: PNG files, a line for each in samples.jsonl, samples.json at the end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from handful.core.artifacts import RunManifest, SampleManifest, SampleRow
+from handful.core.device import start_runtime
+from handful.core.errors import UserError
+from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
+from handful.core.progress import Listener, ignore
+from handful.core.provenance import generated_texts, generated_xmp
+from handful.core.workspace import explain_full_disk, hold_folder, sweep_temporaries, write_atomically
+from handful.generators.base import Generator
+from handful.generators.restore import restore_run
+
+ROWS = "samples.jsonl"
+BATCH = 16
+"""Images drawn at once. Seed s is always drawn as number s % BATCH of its block, beside the same neighbours, so that
+its pixels never depend on which other seeds were asked for: sums in a convolution may round otherwise."""
+
+Rows = dict[int, SampleRow]
+
+
+def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener: Listener = ignore) -> SampleManifest:
+    """Draws images of the seeds first_seed ... first_seed + count - 1; seed i gives image i.
+
+    Always in float32. What the folder holds of this run already is kept, as far as its files are intact; a set
+    only ever grows.
+
+    Args:
+        run: folder of a finished (or stopped) run.
+        out: folder of this set alone.
+        count: images to have in the end.
+        first_seed: seed of the first image.
+        listener: hears a "drawn" event after each batch.
+
+    Returns:
+        The manifest; its `count` includes images of other seeds drawn into this folder before.
+
+    Raises:
+        UserError: a run that is missing or unfinished, a count below 1, a folder that holds anything but samples
+            of these very weights, a full disk.
+    """
+    _check_request(count, first_seed)
+    generator, trained = restore_run(run)
+    _check_folder(out, _read_rows(out), trained)
+    busy = UserError(
+        f"Another process is drawing into {out}.",
+        "One process at a time may write to a set of samples.",
+        "Wait until it ends, or give this set another folder with --out.",
+    )
+    with hold_folder(out, busy):
+        sweep_temporaries(out)
+        rows = _read_rows(out)
+        missing = [seed for seed in range(first_seed, first_seed + count) if not _is_intact(out, rows.get(seed))]
+        finished = SampleManifest.read(out) if (out / SampleManifest.file_name).exists() else None
+        if finished is not None and not missing:
+            return finished
+        started = time.perf_counter() - (finished.seconds if finished is not None else 0.0)
+        (out / SampleManifest.file_name).unlink(missing_ok=True)  # from here on the set is unfinished
+        _write_rows(out, rows)
+        _draw(generator, trained, out, rows, missing, listener)
+        _write_rows(out, rows)
+        manifest = SampleManifest(
+            run_id=trained.run_id,
+            generator=trained.generator,
+            anchor=trained.anchor,
+            source_type=trained.source_type,
+            seed=trained.seed,
+            count=len(rows),
+            canvas=trained.canvas,
+            channels=trained.channels,
+            bit_depth=trained.bit_depth,
+            training_fingerprint=trained.training_fingerprint,
+            weights_sha256=_weights(trained),
+            seconds=time.perf_counter() - started,
+        )
+        manifest.write(out)
+    words = f"{trained.run_id}: {len(rows)} samples, {len(missing)} of them new"
+    listener({"event": "drawn", "name": trained.run_id, "progress": 1.0, "words": words})
+    return manifest
+
+
+def _draw(
+    generator: Generator, trained: RunManifest, out: Path, rows: Rows, missing: list[int], listener: Listener
+) -> None:
+    """Draws the missing seeds block by block. Each row is written before its file, so no file lacks its row."""
+    # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
+    runtime = start_runtime(precision="fp32", deterministic=torch.cuda.is_available())
+    generator.to(runtime.device, runtime.memory_format)
+    wanted, done = set(missing), 0
+    for block in sorted({seed // BATCH for seed in missing}):
+        seeds = range(block * BATCH, (block + 1) * BATCH)
+        images = generator.sample(seeds).float().cpu()
+        if not torch.isfinite(images).all():
+            raise UserError(
+                f"The run {trained.run_id} draws values that are not finite numbers (seeds from {seeds[0]}).",
+                "A generator must draw values in [-1, 1].",
+                "Train it again with other settings; the events of its run say when it went wrong.",
+            )
+        drawn = {
+            seed: unit_to_integers(image, trained.bit_depth)
+            for seed, image in zip(seeds, images.numpy(), strict=True)
+            if seed in wanted
+        }
+        new = {seed: _row(trained, seed, pixels) for seed, pixels in drawn.items()}
+        with explain_full_disk(out / ROWS), (out / ROWS).open("a", encoding="utf-8") as file:
+            file.writelines(_line(row) for row in new.values())
+        for seed, pixels in drawn.items():
+            texts = generated_texts(trained.generator, trained.run_id, seed)
+            png = png_bytes(pixels, trained.bit_depth, texts, generated_xmp(trained.source_type))
+            write_atomically(out / new[seed].file, png)
+        rows |= new
+        done += len(new)
+        listener({"event": "drawn", "name": trained.run_id, "progress": done / len(missing), "words": ""})
+
+
+def _row(trained: RunManifest, seed: int, pixels: Integers) -> SampleRow:
+    return SampleRow(
+        file=f"{seed:06d}.png",
+        seed=seed,
+        run_id=trained.run_id,
+        photos_fingerprint=trained.training_fingerprint,
+        weights_sha256=_weights(trained),
+        pixels_sha256=pixels_sha256(pixels),
+    )
+
+
+def _line(row: SampleRow) -> str:
+    return row.model_dump_json() + "\n"
+
+
+def _weights(trained: RunManifest) -> str:
+    assert trained.weights_sha256 is not None  # restore_run returns finished runs alone
+    return trained.weights_sha256
+
+
+def _read_rows(out: Path) -> Rows:
+    """The rows of a set by seed; the last one of a seed counts, and a line cut short by a kill does not."""
+    path = out / ROWS
+    if not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        rows = [SampleRow.model_validate_json(line) for line in lines if line.endswith("\n")]
+    except (ValidationError, UnicodeDecodeError):
+        raise UserError(
+            f"{path} is damaged.",
+            "It must be as `handful sample` of this version wrote it.",
+            "Delete that folder of samples and draw them again.",
+        ) from None
+    return {row.seed: row for row in rows}
+
+
+def _write_rows(out: Path, rows: Rows) -> None:
+    write_atomically(out / ROWS, "".join(_line(rows[seed]) for seed in sorted(rows)).encode())
+
+
+def _is_intact(out: Path, row: SampleRow | None) -> bool:
+    if row is None or not (out / row.file).is_file():
+        return False
+    try:
+        return pixels_sha256(read_png(out / row.file)) == row.pixels_sha256
+    except UserError:
+        return False
+
+
+def _check_request(count: int, first_seed: int) -> None:
+    if count < 1:
+        raise UserError(f"{count} samples were asked for.", "The least is 1.", "Give --count a number from 1.")
+    if first_seed < 0:
+        raise UserError(
+            f"The first seed is {first_seed}.", "Seeds are 0 and above.", "Give --first-seed a number from 0."
+        )
+
+
+def _check_folder(out: Path, rows: Rows, trained: RunManifest) -> None:
+    """Refuses a folder that holds anything but samples of this state of this run."""
+    if not out.exists():
+        return
+    known = {SampleManifest.file_name, ROWS, *(row.file for row in rows.values())}
+    entries = sorted(out.iterdir()) if out.is_dir() else [out]
+    foreign = [path.name for path in entries if path.name not in known and not path.name.startswith(".")]
+    if foreign:
+        raise UserError(
+            f"{out} holds {len(foreign)} thing(s) that are no samples of Handful's, for example {foreign[0]}.",
+            "Samples go into a folder of their own: a new one, or one that holds samples of the same run.",
+            "Give another folder with --out.",
+        )
+    for row in rows.values():
+        if (row.run_id, row.weights_sha256) != (trained.run_id, trained.weights_sha256):
+            raise UserError(
+                f"{out} holds samples of the run {row.run_id} with the weights {row.weights_sha256[:12]}.",
+                f"A folder holds samples of one state of one run; this is {trained.run_id} "
+                f"with the weights {_weights(trained)[:12]}.",
+                "Give another folder with --out, or delete that one.",
+            )
