@@ -79,6 +79,31 @@ def audit_photos(folder: Path, out: Path | None = None, bit_depth: int | None = 
     return audit
 
 
+def audit_rows(audit: PhotoAudit) -> list[tuple[str, ...]]:
+    """The readable photos as a table of plain text: a header row, then a row for each."""
+    rows: list[tuple[str, ...]] = [
+        ("photo", "size", "channels", "bits", "format", "sharpness", "mean", "dark %", "bright %", "group", "notes")
+    ]
+    for photo in audit.photos:
+        notes = photo.notes if photo.duplicate_of is None else (f"Copy of {photo.duplicate_of}.", *photo.notes)
+        rows.append(
+            (
+                photo.name,
+                str(photo.size),
+                "grey" if photo.channels == 1 else "rgb",
+                str(photo.bit_depth),
+                photo.format,
+                f"{photo.sharpness:.1f}",
+                f"{photo.mean:.2f}",
+                f"{100 * photo.dark_share:.1f}",
+                f"{100 * photo.bright_share:.1f}",
+                str(photo.group),
+                " ".join(notes),
+            )
+        )
+    return rows
+
+
 def _audit_one(name: str, path: Path, decoded: DecodedPhoto, first_names: dict[str, str]) -> tuple[Photo, Floats]:
     """One photo's entry (its group still to come) and its thumbnail; `first_names` grows: pixel hash -> name."""
     image = integers_to_unit(decoded.pixels, decoded.bit_depth)

@@ -1,4 +1,4 @@
-"""What is odd about a set of photos as a whole, one sentence each, and the set as printable rows."""
+"""What is odd about a set of photos as a whole, one sentence each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
-from handful.core.artifacts import Photo, PhotoAudit, Unreadable
+from handful.core.artifacts import Photo, Unreadable
 
 DARK_SHARE = 0.5
 """A photo with more dark pixels than this counts as underexposed."""
@@ -30,7 +30,7 @@ def set_warnings(
         likely_depths: `DecodedPhoto.likely_bit_depth` of each photo.
     """
     if unreadable:
-        files = _names(f"{entry.name} ({entry.reason})" for entry in unreadable)
+        files = _names(entry.name for entry in unreadable)
         yield f"{len(unreadable)} of {len(photos) + len(unreadable)} files cannot be read: {files}."
     yield from _mixtures(photos)
     deep = [likely for photo, likely in zip(photos, likely_depths, strict=True) if photo.bit_depth == 16 or likely]
@@ -98,34 +98,6 @@ def _copies(photos: Sequence[Photo]) -> Iterator[str]:
             f"{sum(map(len, near))} of {different} photos form {len(near)} group(s) of near-duplicates, kept "
             f"together when photos are held out; the largest: {_names(near[0])}."
         )
-
-
-def audit_rows(audit: PhotoAudit) -> list[tuple[str, ...]]:
-    """The audit as a table of plain text: a header row, a row for each photo, then one for each unreadable file."""
-    header = (
-        "photo", "size", "channels", "bits", "format", "sharpness", "mean", "dark %", "bright %", "group", "notes",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [header]
-    for photo in audit.photos:
-        notes = photo.notes if photo.duplicate_of is None else (f"Copy of {photo.duplicate_of}.", *photo.notes)
-        rows.append(
-            (
-                photo.name,
-                str(photo.size),
-                "grey" if photo.channels == 1 else "rgb",
-                str(photo.bit_depth),
-                photo.format,
-                f"{photo.sharpness:.1f}",
-                f"{photo.mean:.2f}",
-                f"{100 * photo.dark_share:.1f}",
-                f"{100 * photo.bright_share:.1f}",
-                str(photo.group),
-                " ".join(notes),
-            )
-        )
-    blanks = [""] * (len(header) - 2)
-    rows.extend((entry.name, *blanks, f"Unreadable: {entry.reason}.") for entry in audit.unreadable)
-    return rows
 
 
 def _names(names: Iterable[str]) -> str:

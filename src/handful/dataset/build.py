@@ -1,0 +1,240 @@
+"""Builds a data set: photos on one canvas, some held out, frozen with fingerprints."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from handful.core.artifacts import DatasetImage, DatasetManifest, Photo, PhotoAudit, Size, Unreadable
+from handful.core.config import fingerprint
+from handful.core.decode import UnreadablePhoto, decode_photo, keep_out_of_photos
+from handful.core.errors import UserError
+from handful.core.images import (
+    Filter,
+    Floats,
+    integers_to_unit,
+    pixels_sha256,
+    png_bytes,
+    unit_to_grey,
+    unit_to_integers,
+)
+from handful.core.workspace import write_atomically
+from handful.dataset.canvas import fit_photo, settle_canvas
+from handful.dataset.names import image_stems
+from handful.dataset.settings import DatasetSettings, Fit
+from handful.dataset.split import Split, split_photos
+
+__all__ = ["DatasetSettings", "build_dataset"]
+
+_IMAGES = "images"
+_STAGING = ".building-"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the settings come to for these photos."""
+
+    photos: tuple[Photo, ...]
+    canvas: Size
+    fit: Fit
+    filter: Filter
+    channels: Literal[1, 3]
+    bit_depth: int
+    split: Split
+    folds: int
+
+    def fingerprint(self, images: Sequence[DatasetImage]) -> str:
+        return fingerprint(
+            {
+                "canvas": str(self.canvas),
+                "fit": self.fit,
+                "filter": self.filter,
+                "channels": self.channels,
+                "bit_depth": self.bit_depth,
+                "split": self.split.words,
+                "folds": self.folds,
+                "images": [[image.file, image.pixels_sha256, image.group, image.fold] for image in images],
+            }
+        )
+
+
+def build_dataset(audit: PhotoAudit, out: Path, settings: DatasetSettings | None = None) -> DatasetManifest:
+    """Brings the audited photos to one canvas, holds some out, and writes out/images/*.png and out/dataset.json.
+
+    A data set is never overwritten: the same one is kept (a lost image is made again), another one is refused.
+    dataset.json comes last, so an interrupted build leaves none and is simply done again.
+
+    Raises:
+        UserError: mixed sizes, channels or depths, an impossible canvas or split, a photo that changed since the
+            audit, `out` in the photo folder, or another data set in `out`.
+    """
+    settings = settings or DatasetSettings()
+    keep_out_of_photos(out, Path(audit.folder))
+    plan = _settle(audit, settings)
+    with _staging_folder(out) as staged:
+        images = tuple(_write_images(staged, audit, plan))
+        manifest = DatasetManifest(
+            canvas=plan.canvas,
+            channels=plan.channels,
+            bit_depth=plan.bit_depth,
+            fit=plan.fit,
+            filter=plan.filter,
+            split=plan.split.words,
+            folds=plan.folds,
+            photo_size=Counter(photo.size for photo in plan.photos).most_common(1)[0][0],
+            photo_folder=audit.folder,
+            images=images,
+            left_out=_left_out(audit, settings),
+            warnings=_enlargement(plan.photos, plan.canvas) + plan.split.warnings,
+            fingerprint=plan.fingerprint(images),
+        )
+        return _publish(staged, manifest, out)
+
+
+def _settle(audit: PhotoAudit, settings: DatasetSettings) -> _Plan:
+    photos = tuple(photo for photo in audit.photos if settings.keep_duplicates or photo.duplicate_of is None)
+    canvas, fit = settle_canvas(photos, settings)
+    channels = _settle_channels(photos, settings)
+    bit_depth = _settle_bit_depth(photos)
+    split = split_photos(photos, settings)
+    return _Plan(photos, canvas, fit, settings.filter, channels, bit_depth, split, settings.folds)
+
+
+def _settle_channels(photos: Sequence[Photo], settings: DatasetSettings) -> Literal[1, 3]:
+    counts = Counter(photo.channels for photo in photos)
+    if settings.channels == "grey":
+        return 1
+    if settings.channels == "auto":
+        if len(counts) > 1:
+            raise UserError(
+                f"{counts[1]} of the photos are grey and {counts[3]} are in colour.",
+                "All photos of a data set have 1 channel or all have 3.",
+                "Give --channels grey to turn all grey, or --channels rgb to keep the colour.",
+            )
+        return next(iter(counts))
+    deep = [photo for photo in photos if photo.bit_depth > 8]
+    if deep:
+        raise UserError(
+            f"--channels rgb is asked for, and {deep[0].name} is grey with {deep[0].bit_depth} bits.",
+            "Colour is kept at 8 bits a channel.",
+            "Give --channels grey, which keeps all bits.",
+        )
+    return 3
+
+
+def _settle_bit_depth(photos: Sequence[Photo]) -> int:
+    depths = Counter(photo.bit_depth for photo in photos)
+    if len(depths) > 1:
+        counts = ", ".join(f"{depth} bit ({depths[depth]} of {len(photos)} photos)" for depth in sorted(depths))
+        raise UserError(
+            f"The photos have {len(depths)} bit depths: {counts}.",
+            "All photos of a data set have one bit depth.",
+            "State the camera's with --bit-depth if all came from it, or give the kinds folders of their own.",
+        )
+    return next(iter(depths))
+
+
+@contextmanager
+def _staging_folder(out: Path) -> Iterator[Path]:
+    """A folder in `out` that is gone afterwards; what a killed build left there goes too."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for leftover in out.glob(f"{_STAGING}*"):
+            shutil.rmtree(leftover)
+        staging = tempfile.TemporaryDirectory(dir=out, prefix=_STAGING)
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written: {error.strerror}.",
+            "The data set needs a folder of its own, new or its own from before.",
+            "Give another folder with --out.",
+        ) from None
+    with staging as name:
+        yield Path(name)
+
+
+def _write_images(staged: Path, audit: PhotoAudit, plan: _Plan) -> Iterator[DatasetImage]:
+    """Writes staged/images/*.png and describes each."""
+    stems = image_stems([photo.name for photo in plan.photos])
+    for photo, stem, group, fold in zip(plan.photos, stems, plan.split.groups, plan.split.folds, strict=True):
+        image = _read_photo(Path(audit.folder), photo, audit.stated_bit_depth)
+        image = unit_to_grey(image) if plan.channels == 1 else np.repeat(image, 3 // len(image), axis=0)
+        for suffix, fitted in fit_photo(image, plan.canvas, plan.fit, plan.filter):
+            pixels = unit_to_integers(fitted, plan.bit_depth)
+            file = f"{_IMAGES}/{stem}{suffix}.png"
+            write_atomically(staged / file, png_bytes(pixels, plan.bit_depth))
+            yield DatasetImage(file=file, photo=photo.name, pixels_sha256=pixels_sha256(pixels), group=group, fold=fold)
+
+
+def _read_photo(folder: Path, photo: Photo, stated_bit_depth: int | None) -> Floats:
+    """The photo as float32 (c, h, w), exactly as it was audited."""
+    try:
+        decoded = decode_photo(folder / photo.name, stated_bit_depth)
+        reason = None if pixels_sha256(decoded.pixels) == photo.pixels_sha256 else "its pixels are others"
+    except UnreadablePhoto as error:
+        reason = error.reason
+    if reason is not None:
+        raise UserError(
+            f"{folder / photo.name} has changed since the photos were read: {reason}.",
+            "The data set is built from the photos exactly as photos.json describes them.",
+            "Run `handful dataset` again, and leave the photo folder alone meanwhile.",
+        )
+    return integers_to_unit(decoded.pixels, decoded.bit_depth)
+
+
+def _left_out(audit: PhotoAudit, settings: DatasetSettings) -> tuple[Unreadable, ...]:
+    copies = [] if settings.keep_duplicates else [photo for photo in audit.photos if photo.duplicate_of is not None]
+    return audit.unreadable + tuple(
+        Unreadable(name=photo.name, reason=f"exact copy of {photo.duplicate_of}") for photo in copies
+    )
+
+
+def _enlargement(photos: Sequence[Photo], canvas: Size) -> tuple[str, ...]:
+    small = [photo for photo in photos if photo.size.width < canvas.width or photo.size.height < canvas.height]
+    if not small:
+        return ()
+    return (
+        f"The canvas of {canvas} px is larger than {len(small)} of {len(photos)} photos (such as {small[0].name}, "
+        f"{small[0].size}), which are enlarged.",
+    )
+
+
+def _publish(staged: Path, manifest: DatasetManifest, out: Path) -> DatasetManifest:
+    """Moves the staged images to their place and writes dataset.json, replacing nothing."""
+    images = out / _IMAGES
+    if (out / manifest.file_name).exists():
+        present = DatasetManifest.read(out)
+        if present.fingerprint != manifest.fingerprint:
+            raise UserError(
+                f"Another data set lies in {out}: {len(present.images)} images of {present.canvas}, {present.split}.",
+                f"A data set is never overwritten; this would be {len(manifest.images)} images of {manifest.canvas}, "
+                f"{manifest.split}.",
+                f"Give another folder with --out, or move {out} away.",
+            )
+        images.mkdir(exist_ok=True)
+        for image in manifest.images:
+            if not (out / image.file).exists():
+                (staged / image.file).rename(out / image.file)
+        return present
+    if images.exists():
+        if _contents(images) != _contents(staged / _IMAGES):
+            raise UserError(
+                f"{images} holds {len(list(images.iterdir()))} file(s) that are not of this data set.",
+                f"{out} must be new, or hold this data set from before; nothing is ever overwritten.",
+                f"Give another folder with --out, or move {images} away.",
+            )
+    else:
+        (staged / _IMAGES).rename(images)
+    manifest.write(out)
+    return manifest
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
