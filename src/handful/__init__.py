@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handful.core.errors import UserError
-    from handful.dataset.build import DatasetSettings, build_dataset
+    from handful.dataset.build import build_dataset
+    from handful.dataset.settings import DatasetSettings
     from handful.photos.audit import audit_photos
-    from handful.pipeline import CompareSettings, compare
+    from handful.pipeline import compare
     from handful.report.build import build_report
     from handful.samples.draw import draw_samples
     from handful.scores.evaluate import score_samples
     from handful.sealer.station import render_station
-    from handful.train.loop import TrainSettings, train
+    from handful.study.plan import CompareSettings
+    from handful.train.loop import train
+    from handful.train.settings import TrainSettings
 
 _HOMES = {
-    "CompareSettings": "pipeline",
-    "DatasetSettings": "dataset.build",
-    "TrainSettings": "train.loop",
+    "CompareSettings": "study.plan",
+    "DatasetSettings": "dataset.settings",
+    "TrainSettings": "train.settings",
     "UserError": "core.errors",
     "audit_photos": "photos.audit",
     "build_dataset": "dataset.build",

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from handful.core import registry
 from handful.core.artifacts import ComparePlan
+from handful.core.decode import keep_out_of_photos
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
 from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
-from handful.scores.evaluate import check_comparison, score_samples
-from handful.study.cells import plan_cells, run_cell
+from handful.scores.evaluate import check_comparison, check_split, score_samples
+from handful.study.cells import check_cells, plan_cells, run_cell
 from handful.study.engines import run_cells
 from handful.study.plan import CompareSettings
 
@@ -31,18 +32,22 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
     Raises:
         UserError: whatever the user can mend; nothing finished is lost.
     """
-    for name in settings.generators:
+    for name in settings.generators:  # before anything is read or built
         registry.find("generators", name)
     check_comparison(settings.protocol, settings.features)
     work = Workspace(out)
-    audit = audit_photos(photos, work.photos, settings.bit_depth)
+    audit = audit_photos(photos, bit_depth=settings.bit_depth)
+    keep_out_of_photos(out, photos)
     with work.hold():
         dataset = build_dataset(audit, work.dataset, settings.dataset)
+        audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
+        check_split(dataset, settings.protocol)
         cells = plan_cells(settings.generators, settings.seeds, range(dataset.folds))
+        check_cells(cells, dataset, settings.settings)
         job = partial(
             run_cell,
             work=out,
-            train_settings=settings.train.with_threads(_threads(settings.jobs)),
+            train_settings=settings.train.model_copy(update={"threads": _threads(settings.jobs)}),
             generator_settings=settings.settings,
             samples=settings.samples,
             listener=listener if settings.jobs == 1 else ignore,
@@ -55,9 +60,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
             for protocol in settings.protocol:
                 samples, scores = work.samples / run.run_id, work.scores / run.run_id
                 score_samples(samples, work.dataset, scores, protocol, settings.features, run.fold, listener)
-        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=tuple(sorted(run.run_id for run in runs))).write(
-            out
-        )
+        run_ids = tuple(sorted(run.run_id for run in runs))
+        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=run_ids).write(out)
         return build_report(out)
 
 

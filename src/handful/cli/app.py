@@ -23,7 +23,8 @@ from handful.cli import (
 )
 from handful.core.errors import UserError, nearest_name
 
-_USAGE_ERROR = typer.BadParameter.__mro__[1]  # the parser's own class, wherever this version of typer keeps it
+# The parser's own class, wherever this version of typer keeps it.
+_USAGE_ERROR: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "UsageError")
 
 app = typer.Typer(
     name="handful",

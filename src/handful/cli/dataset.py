@@ -30,8 +30,10 @@ def command(
 ) -> None:
     """Brings photos to one canvas and holds some out, near-duplicates kept together."""
     from handful.core.config import parse_settings
+    from handful.core.decode import keep_out_of_photos
     from handful.core.workspace import Workspace
-    from handful.dataset.build import DatasetSettings, build_dataset
+    from handful.dataset.build import build_dataset
+    from handful.dataset.settings import DatasetSettings
     from handful.photos.audit import audit_photos
 
     flags = options.given(
@@ -40,9 +42,11 @@ def command(
     )  # fmt: skip
     settings = parse_settings(DatasetSettings, flags, "handful dataset")
     work = Workspace(out)
-    audit = audit_photos(photos, work.photos, bit_depth)
+    audit = audit_photos(photos, bit_depth=bit_depth)
+    keep_out_of_photos(out, photos)
     with work.hold():
         dataset = build_dataset(audit, work.dataset, settings)
+        audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
     heldout_images = dataset.heldout(0)
     lines = [
         f"{len(dataset.images)} images of {dataset.canvas}, {dataset.channels} channel(s), {dataset.bit_depth} bit",

@@ -24,8 +24,7 @@ def command(
         for entry in found:
             trains = "yes" if entry.facts["trains"] else "no"
             rows.append((entry.name, f"{entry.facts['least_photos']}+", trains, entry.title))
-        document = [{"name": entry.name, "title": entry.title, **entry.facts} for entry in found]
-        emit(as_json, document, table_lines(rows))
+        emit(as_json, [{"name": entry.name, "title": entry.title, **entry.facts} for entry in found], table_lines(rows))
         return
     entry = registry.describe("generators", name)
     lines = [entry.title, ""]

@@ -1,49 +1,52 @@
-"""A progress bar on stderr that listens to a run's events."""
+"""Shows a run's events on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from handful.core.progress import Event, Listener, ignore
+from handful.core.progress import Event, Listener
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 @contextmanager
 def progress_bar() -> Iterator[Listener]:
-    """A listener that draws a bar with time left on a terminal, a line now and then elsewhere."""
+    """A listener for events: those with 'progress' (0 to 1) move a bar, those with 'words' are said."""
     if not sys.stderr.isatty():
-        yield _plain_lines
+        yield _say_plainly
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        tasks: dict[str, int] = {}
-
-        def listen(event: Event) -> None:
-            words = describe(event)
-            if event["event"] in ("step", "drawn", "features"):
-                name = str(event.get("name", event["event"]))
-                task = tasks.setdefault(name, None) or progress.add_task(name, total=1.0)  # type: ignore[arg-type]
-                tasks[name] = task
-                progress.update(task, completed=float(event.get("progress", 0)), description=words or name)  # type: ignore[arg-type]
-            elif words:
-                progress.console.print(words, highlight=False)
-
-        yield listen
+        yield _Bars(progress)
 
 
-def _plain_lines(event: Event) -> None:
-    words = describe(event)
-    if words and event["event"] != "step":
-        print(words, file=sys.stderr, flush=True)
+class _Bars:
+    """One bar for each name that events speak of."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        words = str(event.get("words", ""))
+        if "progress" not in event:
+            if words:
+                self._progress.console.print(words, highlight=False, markup=False)
+            return
+        name = str(event.get("name", event["event"]))
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=1.0)
+        done = float(event["progress"])
+        self._progress.update(self._tasks[name], completed=done, description=words or name, visible=done < 1)
 
 
-def describe(event: Event) -> str:
-    """One event in words; empty for those nobody need see."""
-    return str(event.get("words", ""))
-
-
-__all__ = ["describe", "ignore", "progress_bar"]
+def _say_plainly(event: Event) -> None:
+    if "progress" not in event and event.get("words"):
+        print(event["words"], file=sys.stderr, flush=True)

@@ -34,7 +34,8 @@ def command(
     """Trains a generator. Interrupted, the same command goes on from the last checkpoint."""
     from handful.core.config import parse_settings
     from handful.core.workspace import Workspace
-    from handful.train.loop import TrainSettings, train
+    from handful.train.loop import train
+    from handful.train.settings import TrainSettings
 
     flags = options.given(
         budget=budget, batch=batch, augment=options.words(augment), device=device, precision=precision,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from handful.core import registry
-from handful.core.artifacts import Score, ScoreCard
+from handful.core.artifacts import DatasetManifest, Score, ScoreCard
 from handful.core.config import fingerprint
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
@@ -60,7 +60,7 @@ def score_samples(
     check_comparison([protocol], network)
     known = read_photos(photos, fold, chosen.reference)
     reference = known.heldout if chosen.reference == "heldout" else known.training
-    _check_reference(chosen, reference, fold)
+    _check_reference(chosen, len(reference), fold)
     drawn = read_samples(samples, known)
     _check_run(drawn, known, fold)
     extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
@@ -108,11 +108,23 @@ def check_comparison(protocols: Sequence[str], network: str) -> None:
     find_weights(find_network(network)[0])
 
 
-def _check_reference(protocol: Protocol, reference: ImageSet, fold: int) -> None:
-    if len(reference) < protocol.least_reference:
+def check_split(dataset: DatasetManifest, protocols: Sequence[str]) -> None:
+    """Makes sure, before hours of training, that every fold has enough photos to be judged with.
+
+    Raises:
+        UserError: a fold with fewer photos than a protocol needs.
+    """
+    for protocol in map(find_protocol, protocols):
+        for fold in range(dataset.folds):
+            images = dataset.heldout(fold) if protocol.reference == "heldout" else dataset.training(fold)
+            _check_reference(protocol, len(images), fold)
+
+
+def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:
+    if photos < protocol.least_reference:
         kind = "held-out" if protocol.reference == "heldout" else "training"
         raise UserError(
-            f"Fold {fold} has {len(reference)} {kind} photo(s).",
+            f"Fold {fold} has {photos} {kind} photo(s).",
             f"{protocol.name} compares samples with {kind} photos and needs at least {protocol.least_reference}.",
             "Add photos, or build the data set again with more of them held out (`handful dataset --heldout`)."
             if protocol.reference == "heldout"

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handful.core.artifacts import RunManifest
+from handful.core import registry
+from handful.core.artifacts import DatasetManifest, RunManifest
+from handful.core.config import parse_settings
+from handful.core.errors import unknown_name
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
+from handful.generators.base import ImageSpec, check_spec, generator_class
 from handful.samples.draw import draw_samples
 from handful.train.loop import TrainSettings, train
 
@@ -29,6 +33,27 @@ class Cell:
 def plan_cells(generators: Sequence[str], seeds: Sequence[int], folds: Sequence[int]) -> list[Cell]:
     """All cells, seeds outermost: whatever is interrupted early has one full round of generators."""
     return [Cell(name, seed, fold) for seed in seeds for fold in folds for name in generators]
+
+
+def check_cells(
+    cells: Sequence[Cell], dataset: DatasetManifest, generator_settings: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Makes sure, before hours of training, that every cell can be run.
+
+    Raises:
+        UserError: settings that a generator does not have, settings of a generator that is not compared, or a
+            data set that it cannot learn from.
+    """
+    generators = {cell.generator for cell in cells}
+    for name in generator_settings:
+        if name not in generators:
+            raise unknown_name("compared generator", name, generators, "handful compare --help")
+    spec = ImageSpec(dataset.canvas.width, dataset.canvas.height, dataset.channels)
+    for cell in cells:
+        module = registry.load("generators", cell.generator)
+        settings = dict(generator_settings.get(cell.generator, {}))
+        parse_settings(generator_class(module).settings_class, settings, f"generator {cell.generator}")
+        check_spec(cell.generator, module.FACTS, spec, len(dataset.training(cell.fold)))
 
 
 def run_cell(

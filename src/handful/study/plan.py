@@ -13,7 +13,7 @@ from pydantic import Field
 
 from handful.core.config import Settings, parse_settings
 from handful.core.errors import UserError, nearest_name
-from handful.dataset.build import DatasetSettings
+from handful.dataset.settings import DatasetSettings
 from handful.train.settings import TrainSettings
 
 
