@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from handful.core.artifacts import Score, ScoreCard
@@ -43,17 +43,27 @@ def seconds_words(seconds: float) -> str:
 
 
 def name_contestants(cards: Sequence[ScoreCard]) -> dict[str, str]:
-    """Run id -> the name under which its generator stands in the report.
+    """Run id -> the name under which its generator stands in the report."""
+    return name_generators([(card.run_id, card.generator, card.seed, card.fold) for card in cards])
 
-    It is the generator's name; where one generator was run with several settings, each setting stands for itself,
-    told apart by the last part of its run ids.
+
+def name_generators(runs: Iterable[tuple[str, str, int | None, int | None]]) -> dict[str, str]:
+    """Run id -> the generator's name.
+
+    Where one generator was run with several settings, each setting stands for itself, told apart by the last part
+    of its run ids.
+
+    Args:
+        runs: (run id, generator, seed, fold); the fold is None where it is not known.
     """
-    shared: dict[tuple[str, str, int | None, int], set[str]] = {}
-    for card in cards:
-        shared.setdefault((card.generator, card.protocol, card.seed, card.fold), set()).add(card.run_id)
-    several = {generator for (generator, *_), runs in shared.items() if len(runs) > 1}
-    return {
-        card.run_id: f"{short} ({card.run_id.rsplit('-', 1)[-1]})" if card.generator in several else short
-        for card in cards
-        for short in (Path(card.generator).stem if card.generator.endswith(".py") else card.generator,)
-    }
+    runs = list(runs)
+    cells: dict[tuple[str, int | None, int], set[str]] = {}
+    for run_id, generator, seed, fold in runs:
+        if fold is not None:
+            cells.setdefault((generator, seed, fold), set()).add(run_id)
+    several = {generator for (generator, *_), ids in cells.items() if len(ids) > 1}
+    names = {}
+    for run_id, generator, _, _ in runs:
+        short = Path(generator).stem if generator.endswith(".py") else generator
+        names[run_id] = f"{short} ({run_id.rsplit('-', 1)[-1]})" if generator in several else short
+    return names

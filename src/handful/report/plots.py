@@ -1,0 +1,102 @@
+"""Figures as inline SVG: the interval of the deciding score for each run, and loss curves."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from handful.report.tables import Table
+
+INK, GREY, FAINT, ACCENT = "#1c2326", "#6b7478", "#d9dee0", "#0f6a73"
+_STYLES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
+_MOST_POINTS = 300
+_STYLE: Any = {"font.family": "sans-serif", "font.size": 10, "svg.fonttype": "none", "text.parse_math": False}
+
+Curve = Sequence[tuple[int, float]]
+
+
+def interval_plot(table: Table, score: str) -> str:
+    """Every run's value and 95 % interval of one score, a line a run, grouped by generator. Anchors are grey."""
+    rows = [row for row in (table.run_rows or table.rows) if score in row.cells]
+    places: dict[str, float] = {}
+    height = 0.0
+    heights = []
+    for row in rows:
+        if row.name not in places:
+            height += 1.0
+            places[row.name] = height
+        else:
+            height += 0.32
+        heights.append(height)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{table.protocol_fingerprint}{score}"}):
+        figure = Figure(figsize=(7.4, 0.42 * height + 0.75), layout="constrained")
+        axes = figure.add_subplot()
+        for y, row in zip(heights, rows, strict=True):
+            cell, colour = row.cells[score], GREY if row.anchor else ACCENT
+            if cell.low is not None and cell.high is not None:
+                axes.plot([cell.low, cell.high], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+            axes.plot([cell.value], [y], marker="o", markersize=4.5, color=colour)
+        axes.axvline(0, color=FAINT, linewidth=1, zorder=0)
+        axes.set_yticks(list(places.values()), list(places))
+        axes.set_ylim(height + 0.6, 0.4)
+        axes.set_xlabel(f"{score}, {table.protocol}")
+        _quiet(axes)
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        return _svg(figure, f"{score} of every run with its 95 % interval")
+
+
+def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
+    """All losses of one generator over steps; each run is a thin line of the same look."""
+    losses = list(dict.fromkeys(loss for run in runs for loss in run))
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(5.0, 2.6), layout="constrained")
+        axes = figure.add_subplot()
+        shown: list[float] = []
+        for index, loss in enumerate(losses):
+            colour, dash = _STYLES[index % len(_STYLES)]
+            for count, run in enumerate(runs):
+                steps, values = _thin_out(run.get(loss, ()))
+                shown += values
+                axes.plot(steps, values, dash, color=colour, linewidth=1, label=None if count else loss)
+        if shown and min(shown) > 0 and max(shown) > 100 * min(shown):
+            axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss")
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+        _quiet(axes)
+        return _svg(figure, f"Losses of {name}")
+
+
+def _thin_out(curve: Curve) -> tuple[list[float], list[float]]:
+    """At most 300 points: means over equal stretches of the log."""
+    finite = np.asarray([point for point in curve if np.isfinite(point[1])], dtype=np.float64).reshape(-1, 2)
+    if not len(finite):
+        return [], []
+    points = [stretch.mean(axis=0) for stretch in np.array_split(finite, min(_MOST_POINTS, len(finite)))]
+    return [float(step) for step, _ in points], [float(value) for _, value in points]
+
+
+def _quiet(axes: matplotlib.axes.Axes) -> None:
+    """No frame that says nothing."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.tick_params(colors=GREY, labelcolor=INK)
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """The figure as an <svg> element that names no outside address and scales with the page."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
+    text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])  # group names repeat from figure to figure
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
