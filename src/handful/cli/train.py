@@ -33,18 +33,24 @@ def command(
 ) -> None:
     """Trains a generator. Interrupted, the same command goes on from the last checkpoint."""
     from handful.core.config import parse_settings
+    from handful.core.progress import Listener, tee
     from handful.core.workspace import Workspace
     from handful.train.loop import train
     from handful.train.settings import TrainSettings
 
     flags = options.given(
         budget=budget, batch=batch, augment=options.words(augment), device=device, precision=precision,
-        threads=threads, deterministic=deterministic, tensorboard=tensorboard,
+        threads=threads, deterministic=deterministic,
     )  # fmt: skip
     settings = parse_settings(TrainSettings, flags | ({"tuned": False} if untuned else {}), "handful train")
     place = Workspace(work)
     values = options.assignments(assignments)
-    with progress_bar() as listener:
+    with progress_bar() as bar:
+        listener: Listener = bar
+        if tensorboard:
+            from handful.train.tensorboard import tensorboard_listener
+
+            listener = tee(bar, tensorboard_listener(place.train / "tensorboard"))
         run = train(generator, place.dataset, place.train, settings, values, seed, fold, listener)
     for alarm in run.alarms:
         note(f"alarm: {alarm.words}")

@@ -1,0 +1,34 @@
+"""What the examples and recipes show is what runs."""
+
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import handful
+from handful.core.registry import names
+from handful.study.plan import arrange_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_python_session_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples/session.py"))["main"](tmp_path)
+    printed = capsys.readouterr().out
+    assert "kid:" in printed
+    assert (tmp_path / "work/6_report/index.html").is_file()
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_holds_known_settings_and_generators(recipe: Path) -> None:
+    settings = arrange_settings(tomllib.loads(recipe.read_text(encoding="utf-8")), str(recipe))
+    assert set(settings.generators) <= set(names("generators"))
+
+
+def test_the_smoke_recipe_does_the_whole_job_with_a_generator_of_ones_own(tmp_path: Path) -> None:
+    handful.render_station(tmp_path / "photos", 8, width=96, height=72)
+    values = tomllib.loads((ROOT / "recipes/smoke.toml").read_text(encoding="utf-8"))
+    values["generators"] = ["copies", str(ROOT / "examples/my_generator.py")]
+    result = handful.compare(tmp_path / "photos", tmp_path / "work", arrange_settings(values, "smoke"))
+    assert "my_generator" in result.path.read_text(encoding="utf-8")
