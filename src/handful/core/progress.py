@@ -6,6 +6,7 @@ bar, TensorBoard or a page are other listeners of the same events.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,16 @@ Listener = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """A listener that does not listen."""
+
+
+def tee(*listeners: Listener) -> Listener:
+    """One listener that passes every event on to several."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
 
 
 class EventLog:
@@ -41,7 +52,8 @@ class EventLog:
             self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # an event that met a full disk was reported then
+            self._file.close()
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
