@@ -170,7 +170,7 @@ def extract_features(
 def _read_cache(path: Path, key: str, shape: tuple[int, int]) -> Floats | None:
     """The features kept under `key`; None where there are none, or where the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             features: Floats = kept["features"]
             return features if str(kept["key"]) == key and features.shape == shape else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):

