@@ -83,8 +83,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         UserError: the disk is full; whatever stood at `path` before still stands.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with explain_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with explain_full_disk(path):
