@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -212,7 +213,7 @@ def _train(
         if not saved:
             save()
         good_step = standing.step  # of the checkpoint that the run would end with
-        last_saved = last_said = time.perf_counter()
+        last_saved, last_said = time.perf_counter(), -math.inf
         progress = budget.progress(standing.step, standing.seconds)
         while facts.trains and (progress < 1 or standing.step == 0):
             # Learn from one batch
@@ -245,7 +246,7 @@ def _train(
                 break
 
             # Say
-            if standing.step == 1 or progress >= 1 or now - last_said >= _STEP_EVENT_EVERY_S:
+            if progress >= 1 or now - last_said >= _STEP_EVENT_EVERY_S:
                 last_said = now
                 left_s = budget.seconds_left(standing.step, standing.seconds)
                 say(
