@@ -1,0 +1,102 @@
+"""Files are written whole or not at all, and a folder has one holder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handful.core.errors import UserError
+from handful.core.progress import EventLog, read_events
+from handful.core.workspace import Workspace, sweep_temporaries, write_atomically
+
+
+@contextlib.contextmanager
+def files_limited_to(size_bytes: int) -> Iterator[None]:
+    """The system refuses larger files, as it does when a disk is full."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_file_is_written_with_the_folders_it_needs_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.json"
+    write_atomically(path, b"first")
+    write_atomically(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert [file.name for file in path.parent.iterdir()] == ["b.json"]
+
+
+def test_a_full_disk_is_three_lines_and_what_stood_there_still_stands(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    write_atomically(path, b"before")
+    with files_limited_to(1000), pytest.raises(UserError) as caught:
+        write_atomically(path, b"x" * 5000)
+    assert "disk filled up while writing b.json" in caught.value.what
+    assert str(tmp_path) in caught.value.allowed and "untouched" in caught.value.allowed
+    assert "run the same command again" in caught.value.do
+    assert path.read_bytes() == b"before"
+    assert [file.name for file in tmp_path.iterdir()] == ["b.json"]
+
+
+def test_other_failures_of_the_system_keep_their_traceback(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "taken", b"x")
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
+def test_an_event_log_on_a_full_disk_says_so_and_keeps_what_fitted(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log({"event": "start"})
+    with files_limited_to(40):
+        with pytest.raises(UserError, match=r"disk filled up while writing events\.jsonl"):
+            log({"event": "step", "step": 1, "words": "x" * 100})
+        log.close()
+    assert list(read_events(tmp_path / "events.jsonl")) == [{"event": "start"}]
+
+
+def test_sweeping_removes_temporaries_of_this_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in (".run.json.abc.tmp", "kept.tmp", ".hidden", "below/.run.json.abc.tmp"):
+        (tmp_path / name).write_text("x")
+    sweep_temporaries(tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [".hidden", "below/.run.json.abc.tmp", "kept.tmp"]
+
+
+def test_a_workspace_has_one_holder_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    hold = (
+        "import sys, time; from pathlib import Path; from handful.core.workspace import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).hold(): print('held', flush=True); time.sleep(100)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(UserError) as caught, Workspace(tmp_path).hold():
+            pass
+        assert caught.value.what == f"Another run holds {tmp_path}." and "--out" in caught.value.do
+        os.kill(other.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    with Workspace(tmp_path).hold():
+        assert (tmp_path / ".lock").exists()
+
+
+def test_naming_places_creates_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "work")
+    assert [path.name for path in (workspace.photos, workspace.train, workspace.report)] == [
+        "1_photos",
+        "3_train",
+        "6_report",
+    ]
+    assert not workspace.root.exists()
