@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from handful.core.artifacts import library_versions
 from handful.core.workspace import sweep_temporaries, write_atomically
@@ -20,6 +21,7 @@ from handful.report.verdict import Verdict, judge
 from handful.report.words import number, plural
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LARGE_PX = 160  # pictures at least this wide are worth more room on the page
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,13 @@ def _html(evidence: Evidence, verdict: Verdict, tables: tuple[Table, ...]) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "plural": plural, "better": better_word}
+    environment.filters |= {"number": number, "plural": plural, "better": better_word, "code": _code}
     shown = page.shown_runs(evidence)
     pictures = encode_pictures(page.needed_pictures(evidence, shown))
     return environment.get_template("report.html.j2").render(
         style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
         verdict=verdict,
+        large=max((picture.width for picture in pictures.values()), default=0) >= _LARGE_PX,
         facts=_facts(evidence),
         missing=evidence.missing,
         set_aside=evidence.set_aside,
@@ -109,3 +112,8 @@ def _facts(evidence: Evidence) -> list[str]:
         facts.append(plural(len(generators), "generator"))
         facts.append(plural(len({run.manifest.seed for run in evidence.runs}), "seed"))
     return facts
+
+
+def _code(text: str) -> Markup:
+    """Escapes a sentence and sets what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -97,6 +97,7 @@ def _svg(figure: Figure, title: str) -> str:
     """The figure as an <svg> element that names no outside address and scales with the page."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
-    text = re.sub(r"<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+    # metadata names outside addresses; a style sheet inside a figure would hold for the whole page
+    text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", out.getvalue(), flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])  # group names repeat from figure to figure
     return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)

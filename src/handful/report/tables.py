@@ -71,6 +71,8 @@ class Table(Settings):
     network: str
     reference: str
     columns: tuple[str, ...]
+    own_n: dict[str, int]
+    """Columns that compare with another number of photos than the deciding score, with that number, if it is one."""
     rows: tuple[Row, ...]
     """One a generator: alphabetical, anchors last; the order is no ranking."""
     run_rows: tuple[Row, ...]
@@ -123,6 +125,7 @@ def _table(cards: Sequence[ScoreCard], names: dict[str, str]) -> Table:
         dataset_fingerprint=first.dataset_fingerprint,
         network=str(first.protocol_plan.get("network", "not stated")),
         reference=str(first.protocol_plan.get("reference", "not stated")),
+        own_n=_own_n(ordered),
         columns=tuple(dict.fromkeys(score.name for card in _primary_first(ordered) for score in card)),
         rows=tuple(_row(name, own) for name, own in contestants.items()),
         run_rows=tuple(_row(names[card.run_id], [card]) for card in ordered) if several else (),
@@ -133,6 +136,15 @@ def _table(cards: Sequence[ScoreCard], names: dict[str, str]) -> Table:
 def _primary_first(cards: Sequence[ScoreCard]) -> list[list[Score]]:
     """The scores of each card, the one that decides in front."""
     return [sorted(card.scores, key=lambda score: score.name != "kid") for card in cards]
+
+
+def _own_n(cards: Sequence[ScoreCard]) -> dict[str, int]:
+    counts: dict[str, set[int]] = {}
+    for scores in _primary_first(cards):
+        for score in scores:
+            counts.setdefault(score.name, set()).add(score.n_reference)
+    deciding = next(iter(counts.values()), set())
+    return {name: next(iter(found)) for name, found in counts.items() if len(found) == 1 and found != deciding}
 
 
 def _row(name: str, cards: Sequence[ScoreCard]) -> Row:
