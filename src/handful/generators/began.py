@@ -9,7 +9,7 @@ Differs: Any canvas: the short side is halved round(log2(side / 8)) times. A con
     rows and columns, rounded up; the decoder goes back through exactly those sizes and cuts a row or column off where
     doubling gave one too many. At 64 and 128 px this is the paper's net with its 8x8 base. One batch of latents serves
     both losses of an update (the paper draws z_D and z_G apart), and both networks are updated at once. The learning
-    rate is halved when M, averaged over each fiftieth of the budget, has not fallen by 1 % for a tenth of the budget
+    rate is halved when M, averaged over each fiftieth of the budget, has not fallen by 1 % for a fifth of the budget
     (setting patience), and never below 2e-5; the paper says only that it is halved when M stalls. The stride-2
     convolution is 3x3 with ELU, after the two of each size. Skip connections and vanishing residuals, which the paper
     calls optional, are off. Initial weights are Glorot's uniform ones, biases 0; Adam's betas are its defaults; the
@@ -61,7 +61,7 @@ class BeganSettings(Settings):
     """Adam's decay of the mean gradient (default ours: Adam's)."""
     beta2: float = Field(0.999, ge=0, lt=1)
     """Adam's decay of the mean squared gradient (default ours: Adam's)."""
-    patience: float = Field(0.1, gt=0, le=1)
+    patience: float = Field(0.2, gt=0, le=1)
     """Share of the budget without a fall of M by 1 % after which the learning rate is halved (default ours)."""
     skip_connections: bool = False
     """Whether the decoder's first map is seen again at every size."""
