@@ -23,7 +23,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 LARGEST_PIXELS = 89_478_485
 """Larger photos are refused as decompression bombs; the limit at which Pillow starts to warn."""
 
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a JPEG with a second picture behind the first
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _ORIENTATION = 274  # the tag's number in EXIF and in TIFF
 _SAMPLE_KINDS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 _DEEP_PHOTOMETRICS = (
@@ -35,7 +35,7 @@ _SAVE_AS = "save it as grey or RGB of 8-bit or 16-bit integers"
 # What the readers raise on damaged files; anything else would be a bug and keeps its traceback.
 _DAMAGE = (
     OSError, EOFError, ValueError, SyntaxError, struct.error, zlib.error, MemoryError, LookupError, TypeError,
-    OverflowError, ZeroDivisionError, AttributeError, NotImplementedError,
+    OverflowError, ZeroDivisionError, NotImplementedError,
 )  # fmt: skip
 
 
@@ -183,17 +183,17 @@ def _read_tiff(content: bytes) -> RawPhoto:
             kind = _SAMPLE_KINDS.get(page.sampleformat, "integer")
             raise UnreadablePhoto(f"{kind} values of {bits} bits are not supported: {_SAVE_AS}")
         if bits <= 8:
-            return _read_by_pillow(content, 8, None)
+            return _tiff_by_pillow(content, bits, 8, None)
         if photometric not in _DEEP_PHOTOMETRICS:
             kind = getattr(photometric, "name", str(photometric))
-            raise UnreadablePhoto(f"{kind} pixels of {bits} bits are not supported: {_SAVE_AS}")
+            raise UnreadablePhoto(f"{bits}-bit pixels of the kind {kind} are not supported: {_SAVE_AS}")
         stated = bits if bits < 16 else None
         try:
             pixels, notes = _tiff_channels(page.asarray(), page.axes, 2**bits - 1)
         except (ValueError, NotImplementedError) as error:
             if "imagecodecs" not in str(error):
                 raise
-            raw = _read_packed_tiff(content, bits, stated)
+            raw = _tiff_by_pillow(content, bits, 16, stated)  # Pillow undoes LZW and 12-bit grey
         else:
             orientation = page.tags.get(_ORIENTATION)
             pixels = _upright(pixels, orientation.value if orientation else 1)
@@ -204,10 +204,9 @@ def _read_tiff(content: bytes) -> RawPhoto:
     return raw
 
 
-def _read_packed_tiff(content: bytes, bits: int, stated: int | None) -> RawPhoto:
-    """A deep TIFF whose compression or bit packing tifffile cannot undo alone: Pillow knows LZW and 12-bit grey."""
+def _tiff_by_pillow(content: bytes, bits: int, depth: int, stated: int | None) -> RawPhoto:
     try:
-        return _read_by_pillow(content, 16, stated)
+        return _read_by_pillow(content, depth, stated)
     except UnidentifiedImageError:
         raise UnreadablePhoto(f"this packing of {bits} bits is not supported: {_SAVE_AS}, uncompressed") from None
 
