@@ -53,7 +53,7 @@ def conv(weights: Mapping[str, Tensor], name: str, maps: Tensor, carry: float, s
 def encode(weights: Mapping[str, Tensor], images: Tensor, doublings: int, carry: float) -> Tensor:
     maps, layer = conv(weights, "encoder.layers.0", images, carry), 1
     for level in range(doublings + 1):
-        for stride in (1, 1, 2) if level < doublings else (1, 1):
+        for stride in (1, 2 if level < doublings else 1):
             maps = conv(weights, f"encoder.layers.{layer}", maps, carry, stride)
             layer += 1
     return maps.reshape(len(maps), -1) @ weights["encoder.to_code.weight"].T + weights["encoder.to_code.bias"]
@@ -111,9 +111,10 @@ def test_the_networks_have_the_papers_number_of_parameters() -> None:
 
     decoder = 64 * 64 * 64 + 64 * 64 + convolutions(*[(64, 64)] * 8, (64, 3))  # 8x8x64 maps; sizes 8, 16, 32, 64
     encoder = convolutions(
-        *[(3, 64), (64, 64), (64, 64), (64, 64)],
-        *[(64, 128), (128, 128), (128, 128)],
-        *[(128, 192), (192, 192), (192, 192)],
+        (3, 64),
+        *[(64, 64), (64, 64)],
+        *[(64, 128), (128, 128)],
+        *[(128, 192), (192, 192)],
         *[(192, 256), (256, 256)],
     )
     encoder += 8 * 8 * 256 * 64 + 64

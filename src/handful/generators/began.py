@@ -4,17 +4,18 @@ Paper: Berthelot, Schumm, Metz: BEGAN: Boundary Equilibrium Generative Adversari
 Good for: smooth, calm pictures at 32 to 128 px; a measure M of how far training has come; one number, gamma, that
     trades quality (low) for variety (high).
 Weak at: few photos: it tends to collapse to one look. Fine texture, which a pixel loss blurs. Short budgets: an update
-    costs about 7 times the arithmetic of one of DCGAN, and the paper trains for hundreds of thousands of them.
+    costs about 5 times the arithmetic of one of DCGAN, and the paper trains for hundreds of thousands of them; after a
+    few hundred, samples are still flat grey.
 Differs: Any canvas: the short side is halved round(log2(side / 8)) times. A convolution with stride 2 leaves half the
     rows and columns, rounded up; the decoder goes back through exactly those sizes and cuts a row or column off where
-    doubling gave one too many. At 64 and 128 px this is the paper's net with its 8x8 base. One batch of latents serves
-    both losses of an update (the paper draws z_D and z_G apart), and both networks are updated at once. The learning
-    rate is halved when M, averaged over each fiftieth of the budget, has not fallen by 1 % for a fifth of the budget
-    (setting patience), and never below 2e-5; the paper says only that it is halved when M stalls. The stride-2
-    convolution is 3x3 with ELU, after the two of each size. Skip connections and vanishing residuals, which the paper
+    doubling gave one too many. At 64 and 128 px this is the paper's net with its 8x8 base. Of the encoder's two
+    convolutions a size, the second has the stride of 2. One batch of latents serves both losses of an update (the paper
+    draws z_D and z_G apart), and both networks are updated at once. The learning rate is halved when M, averaged over
+    each fiftieth of the budget, has not fallen by 1 % for a fifth of the budget (setting patience), and never below
+    2e-5; the paper says only that it is halved when M stalls. Skip connections and vanishing residuals, which the paper
     calls optional, are off. Initial weights are Glorot's uniform ones, biases 0; Adam's betas are its defaults; the
-    paper states neither. Photos and fakes may be augmented. Outputs are linear, as in the paper, and clipped to
-    [-1, 1] only in samples. Two photos at least: of a single one, a copy is the best answer.
+    paper states neither. Photos and fakes may be augmented. Outputs are linear, as in the paper, and clipped to [-1, 1]
+    only in samples. Two photos at least: of a single one, a copy is the best answer.
 Origin: written for Handful from the paper.
 """
 
@@ -89,10 +90,9 @@ class Encoder(nn.Module):
         sizes, n = map_sizes(spec), settings.filters
         layers, channels = [ConvElu(spec.channels, n)], n
         for level in range(len(sizes)):
-            wider = n * (level + 1)
-            layers += [ConvElu(channels, wider), ConvElu(wider, wider)]
-            if level + 1 < len(sizes):
-                layers.append(ConvElu(wider, wider, stride=2))  # (h, w) -> (ceil(h / 2), ceil(w / 2))
+            wider, last = n * (level + 1), level + 1 == len(sizes)
+            # two convolutions a size; the second leads on to the next: (h, w) -> (ceil(h / 2), ceil(w / 2))
+            layers += [ConvElu(channels, wider), ConvElu(wider, wider, stride=1 if last else 2)]
             channels = wider
         self.layers = nn.ModuleList(layers)
         self.to_code = nn.Linear(channels * math.prod(sizes[0]), settings.code)
