@@ -20,6 +20,7 @@ from handful.core.images import png_bytes
 from handful.core.workspace import Workspace
 from handful.report.build import ReportResult, build_report
 from handful.report.pictures import encode_pictures
+from handful.report.plots import loss_plot
 from handful.report.words import number, seconds_words
 
 NAMESPACES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
@@ -206,6 +207,19 @@ def test_training_is_told_with_curves_alarms_and_forecast(page: Page) -> None:
         "1 min 24 s",
         "stopped",
     ]
+
+
+def test_losses_over_decades_get_a_readable_log_axis_and_names_are_no_formula() -> None:
+    curve = [(step, 10.0 ** (-step / 10)) for step in range(1, 41)]
+    drawn = loss_plot("my $x$", [{"a_$b$_c": curve, "broken": [(1, float("nan")), (2, float("inf"))]}])
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert {"0.001", "0.01", "0.1", "a_$b$_c"} <= set(texts) and "mathdefault" not in drawn
+    assert "<style" not in drawn and "<metadata" not in drawn
+
+
+def test_long_curves_are_thinned_to_their_means() -> None:
+    short, long = ([{"loss": [(step, float(step)) for step in range(count)]}] for count in (100, 100_000))
+    assert len(loss_plot("dcgan", long)) < 6 * len(loss_plot("dcgan", short))
 
 
 def test_the_audit_names_files_left_out_duplicates_and_warnings(page: Page) -> None:

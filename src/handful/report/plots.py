@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from handful.report.tables import Table
 
@@ -68,6 +69,8 @@ def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
                 axes.plot(steps, values, dash, color=colour, linewidth=1, label=None if count else loss)
         if shown and min(shown) > 0 and max(shown) > 100 * min(shown):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates, uniform_filter1d
 from scipy.spatial import cKDTree
 
 from handful.core.seeds import numpy_stream
@@ -103,11 +103,12 @@ def bead_height(bead: Bead, width: int, height: int, unit: float) -> Plane:
 
     A round nozzle lays one disc after another, so the half-width swells and narrows with the pitch of the discs.
     """
-    reach = bead.width_px * 0.75
     path = bead.path
-    rows = slice(max(0, int(path[:, 1].min() - reach)), min(height, int(path[:, 1].max() + reach) + 2))
-    y, x = np.mgrid[rows, :width]
-    distance, nearest = cKDTree(path).query(np.stack([x.ravel(), y.ravel()], axis=1), distance_upper_bound=reach)
+    reach = bead.width_px * 0.75
+    y, x = np.mgrid[:height, :width]
+    steepest = np.abs(np.diff(path[:, 1]) / np.diff(path[:, 0])).max()
+    near = np.abs(y - np.interp(np.arange(width), path[:, 0], path[:, 1])) < reach * np.hypot(1, steepest)
+    distance, nearest = cKDTree(path).query(np.stack([x[near], y[near]], axis=1), distance_upper_bound=reach)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T)), [0.0]])  # last: "none near"
 
     pitch = 0.19 * bead.width_px
@@ -123,7 +124,7 @@ def bead_height(bead: Bead, width: int, height: int, unit: float) -> Plane:
     cap = np.zeros(distance.shape)
     cap[inside] = np.sqrt(radius[inside] ** 2 - distance[inside] ** 2) - radius[inside] * np.cos(angle)
     field = np.zeros((height, width))
-    field[rows] = cap.reshape(x.shape)
+    field[near] = cap
     wetted: Plane = gaussian_filter(field, 0.9 * unit)  # sealant wets the sheet: no sharp foot, no cusps
     return wetted
 
@@ -132,7 +133,7 @@ def brushed_texture(random: np.random.Generator, width: int, height: int) -> Pla
     """Height of brushed metal: fine grooves along x, of several lengths; standard deviation 1."""
     noise = random.standard_normal((height, width))
     fine = gaussian_filter(noise, (0.5, 14), mode="wrap")
-    long = gaussian_filter(noise[::-1], (0.8, 90), mode="wrap")
+    long = uniform_filter1d(gaussian_filter1d(noise[::-1], 0.8, axis=0, mode="wrap"), 200, axis=1, mode="wrap")
     grain = gaussian_filter(noise[:, ::-1], 0.6, mode="wrap")
     texture: Plane = fine / fine.std() * 0.75 + long / long.std() * 0.55 + grain / grain.std() * 0.35
     return texture
