@@ -1,0 +1,349 @@
+"""SinGAN: a pyramid of small adversarial networks for each photo, which learns that photo's own patches.
+
+Paper: Rott Shaham, Dekel, Michaeli: SinGAN: Learning a Generative Model from a Single Natural Image, 2019,
+    arXiv 1905.01164.
+Good for: a single photo; texture and small parts that may stand elsewhere; samples of any size; with start_scale 1
+    or 2, samples that keep the photo's layout and vary in detail.
+Weak at: knowing what a part is: from the coarsest scale (start_scale 0) a bead may break or double. It mixes nothing
+    between photos. Time: each photo is trained by itself, and the finest scales cost most.
+Differs: A folder trains a fleet: one SinGAN a photo, each exactly as if it were alone, one after the other, so that a
+    run that is stopped half-way has finished members. The budget is shared out evenly: the authors' 2000 iterations a
+    scale are a budget of 2000 x scales x photos steps (one step is one iteration, whatever the batch), and the
+    learning rate falls after 80 % of a scale's share. A budget of time is shared out between scales by the square
+    root of their cost. The three steps of the generator redraw the fake each time; the authors' code used one stale
+    fake for all three, which current autograd rejects. The noise of the coarsest reconstruction is fixed, as in the
+    paper; the code drew it anew each iteration and kept the last. Images are resized to the exact size of a scale,
+    in float32; the code rounds sizes up, crops, and cuts to 8 bits before. Biases that cancel (before a batch norm,
+    in the critic's tail) are left out. Batch norm takes the statistics of each image by itself, in training and in
+    sampling, which is what the authors' batch of one does; a sample therefore depends on its seed alone. A canvas no
+    larger than min_size has one scale. Photos and fakes may be augmented on their way to the critic.
+Origin: written for Handful from the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from handful.core.config import Settings
+from handful.core.errors import UserError
+from handful.core.seeds import torch_stream
+from handful.generators.base import Augment, Clock, Facts, Generator, ImageSpec, Stateful
+from handful.generators.layers import fused_adam
+from handful.generators.singan_parts.fleet import Fleet, Position, stage_due
+from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
+from handful.generators.singan_parts.scale import (
+    RECEPTIVE_FIELD_PX,
+    Draw,
+    ScaleCritic,
+    ScaleGenerator,
+    draw_up,
+    fresh_network,
+    scale_widths,
+    update_critic,
+    update_generator,
+    with_weights,
+)
+
+FACTS = Facts(least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_each=True)
+
+_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
+_DRAWN_AT_ONCE = 4
+
+
+class SinganSettings(Settings):
+    """Settings of SinGAN; the defaults are the authors' code's unless marked as ours."""
+
+    scale_factor: float = Field(0.75, gt=0.3, lt=0.95)
+    """Wanted ratio of a scale's side to that of the next finer scale."""
+    min_size: int = Field(25, ge=RECEPTIVE_FIELD_PX)
+    """Short side of the coarsest scale, in pixels."""
+    max_size: int = Field(250, ge=RECEPTIVE_FIELD_PX)
+    """Long side of the finest scale, in pixels; a larger canvas is filled by upsampling."""
+    width: int = Field(32, ge=1, le=512)
+    """Channels at the four coarsest scales; they double every four scales."""
+    most_width: int = Field(128, ge=1, le=512)
+    """Where the doubling ends."""
+    noise_weight: float = Field(0.1, ge=0, le=10)
+    """Noise at a scale: this times the error of the reconstruction that comes from below."""
+    penalty_weight: float = Field(0.1, ge=0)
+    """Weight of the gradient penalty."""
+    reconstruction_weight: float = Field(10.0, ge=0)
+    """Weight of the squared error of the reconstruction."""
+    critic_steps: int = Field(3, ge=1, le=100)
+    """Updates of the critic in one iteration."""
+    generator_steps: int = Field(3, ge=1, le=100)
+    """Updates of the generator in one iteration."""
+    learning_rate: float = Field(5e-4, gt=0, le=1)
+    """Adam's step size, for both networks; a tenth of it in the last fifth of each scale."""
+    beta1: float = Field(0.5, ge=0, lt=1)
+    """Adam's decay of the mean gradient."""
+    beta2: float = Field(0.999, ge=0, lt=1)
+    """Adam's decay of the mean squared gradient."""
+    start_scale: int = Field(0, ge=0)
+    """Where samples start to vary: 0 at the coarsest scale (the paper's N), 1 for N-1, and so on; below it they are
+    the photo's reconstruction."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all iterations of a stage share. It follows from the checkpoint and is therefore not part of it."""
+
+    stage: int
+    photos: Tensor
+    """The fleet's, to notice that another checkpoint was loaded."""
+    real: Tensor
+    """The photo at this scale, (1, c, h, w)."""
+    reconstruction: Tensor
+    """The upsampled reconstruction of the scale below, (1, c, h, w); zeros at the coarsest."""
+    fixed_noise: Tensor
+    """What the reconstruction at this scale adds to that, with its weight."""
+    purpose: str
+    """Name of the stage's random streams."""
+
+
+class Singan(Generator):
+    """The networks of the member in training, and the fleet of those done."""
+
+    settings_class = SinganSettings
+
+    def __init__(self, settings: SinganSettings, spec: ImageSpec, seed: int) -> None:
+        """Raises:
+        UserError: the canvas is too narrow once it is shrunk to max_size, or start_scale is no scale of it.
+        """
+        super().__init__(settings, spec, seed)
+        self.settings = settings
+        self.sizes = pyramid_sizes(spec.height, spec.width, settings.min_size, settings.max_size, settings.scale_factor)
+        self.widths = scale_widths(len(self.sizes), settings.width, settings.most_width)
+        self.costs = [rows * columns * width**2 for (rows, columns), width in zip(self.sizes, self.widths, strict=True)]
+        self._check()
+        channels, widths = spec.channels, self.widths
+        self.generators = nn.ModuleList(fresh_network(ScaleGenerator, channels, width, seed) for width in widths)
+        self.critics = nn.ModuleList(fresh_network(ScaleCritic, channels, width, seed) for width in widths)
+        betas = (settings.beta1, settings.beta2)
+        self.generator_optimiser = fused_adam(self.generators, settings.learning_rate, betas)
+        self.critic_optimiser = fused_adam(self.critics, settings.learning_rate, betas)
+        self.fleet = Fleet()
+        self.position = Position(seed)
+        self._scene: Scene | None = None
+
+    def _check(self) -> None:
+        height, width = self.sizes[-1]
+        if min(height, width) < RECEPTIVE_FIELD_PX:
+            raise UserError(
+                f"The canvas {self.spec.width}x{self.spec.height} becomes {width}x{height} at singan's max_size "
+                f"{self.settings.max_size}.",
+                f"Its finest scale needs at least {RECEPTIVE_FIELD_PX} pixels on the short side.",
+                "Raise max_size, or build the data set again with a less narrow --canvas.",
+            )
+        self._check_start(self.settings.start_scale)
+
+    def _check_start(self, start_scale: int) -> None:
+        if not 0 <= start_scale < len(self.sizes):
+            raise UserError(
+                f"start_scale is {start_scale}.",
+                f"This canvas has {len(self.sizes)} scale(s), so start_scale goes from 0 to {len(self.sizes) - 1}.",
+                "Change start_scale, or build the data set again with a larger --canvas.",
+            )
+
+    def prepare(self, photos: Tensor) -> None:
+        """Keeps every photo, at the finest scale's size."""
+        self.fleet.fill(resize(photos, *self.sizes[-1]), self.generators, len(self.sizes))
+        self._begin()
+
+    def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
+        """One iteration at one scale of one member. A member sees its own photo alone, so the batch is not looked at.
+
+        Returns:
+            Of the last update of each network: critic (mean D(fake) - mean D(real)) and penalty; adversarial (-mean D)
+            and reconstruction (mean squared error).
+        """
+        due, share = stage_due(clock, len(self.fleet.photos), self.costs)
+        if due > self.position.stage:  # one at most, so that no scale is left out
+            self.position.advance()
+            self._begin()
+        scene, settings = self._look(), self.settings
+        member, scale = divmod(self.position.stage, len(self.sizes))
+        generator, critic = self.generators[scale], self.critics[scale]
+        for optimiser in (self.generator_optimiser, self.critic_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * (_DROP if share >= _DROP_AT else 1.0)
+        random = torch_stream(self.position.seed, scene.purpose, self.position.iteration)
+
+        def augmented(images: Tensor) -> Tensor:
+            return augment(images, random)
+
+        # One drawing of the scales below for each of the critic's steps; the same noise of this scale for all
+        weights = self.fleet.noise_weights[member]
+        noises = [
+            weights[below] * self._noise(below, self.sizes[below], settings.critic_steps, random)
+            for below in range(scale)
+        ]
+        blank = torch.zeros(settings.critic_steps, *scene.real.shape[1:], device=self.device)
+        images = resize(draw_up(list(self.generators)[:scale], noises, self.sizes[:scale], blank), *self.sizes[scale])
+        noise = weights[scale] * self._noise(scale, self.sizes[scale], 1, random)
+        with torch.no_grad():
+            fakes = generator(images + noise, images)
+
+        for fake in fakes.split(1):
+            mix = torch.rand((), generator=random).to(self.device)
+            difference, penalty = update_critic(
+                critic, self.critic_optimiser, augmented(scene.real), augmented(fake), mix, settings.penalty_weight
+            )
+        for _ in range(settings.generator_steps):
+            adversarial, error = update_generator(
+                generator,
+                critic,
+                self.generator_optimiser,
+                images[-1:],
+                noise,
+                scene.reconstruction,
+                scene.fixed_noise,
+                scene.real,
+                settings.reconstruction_weight,
+                augmented,
+            )
+        self.position.iteration += 1
+        return {"critic": difference, "penalty": penalty, "adversarial": adversarial, "reconstruction": error}
+
+    def _begin(self) -> None:
+        """Makes the networks of the present stage ready: copies from the scale below where widths match, else fresh."""
+        member, scale = divmod(self.position.stage, len(self.sizes))
+        if member and not scale:
+            self.fleet.keep(self.generators)
+        for kind, networks in ((ScaleGenerator, self.generators), (ScaleCritic, self.critics)):
+            if scale and self.widths[scale] == self.widths[scale - 1]:
+                first = networks[scale - 1]
+            else:
+                purpose = f"{self._purpose(member)}/{scale}"
+                first = fresh_network(kind, self.spec.channels, self.widths[scale], self.position.seed, purpose)
+            networks[scale].load_state_dict(first.state_dict())
+        for optimiser in (self.generator_optimiser, self.critic_optimiser):
+            optimiser.state.clear()
+
+    def _look(self) -> Scene:
+        """The scene of the present stage; at its first look it also sets the stage's noise weight."""
+        stage, photos = self.position.stage, self.fleet.photos
+        if self._scene is None or self._scene.stage != stage or self._scene.photos is not photos:
+            member, scale = divmod(stage, len(self.sizes))
+            real = resize(photos[member : member + 1], *self.sizes[scale])
+            reconstruction = resize(self._reconstruct(member, list(self.generators)[:scale]), *self.sizes[scale])
+            if scale:
+                error = (reconstruction - real).square().mean().sqrt()
+                self.fleet.noise_weights[member, scale] = self.settings.noise_weight * error
+            fixed_noise = self._fixed_noise(member)[scale]
+            self._scene = Scene(stage, photos, real, reconstruction, fixed_noise, f"{self._purpose(member)}/{scale}")
+        return self._scene
+
+    def _reconstruct(self, member: int, generators: Sequence[Draw]) -> Tensor:
+        """The member's reconstruction by these scales, (1, c, h, w); zeros where there are none."""
+        blank = torch.zeros(1, self.spec.channels, *self.sizes[0], device=self.device)
+        count = len(generators)
+        with torch.autocast(self.device.type, enabled=False):
+            return draw_up(generators, self._fixed_noise(member)[:count], self.sizes[:count], blank)
+
+    def _fixed_noise(self, member: int) -> list[Tensor]:
+        """The noise that a member's reconstruction takes at each scale: z* at the coarsest, nothing above."""
+        random = torch_stream(self.position.seed, f"{self._purpose(member)}/reconstruction")
+        return [
+            self._noise(0, self.sizes[0], 1, random),
+            *[torch.zeros((), device=self.device)] * (len(self.sizes) - 1),
+        ]
+
+    def _noise(self, scale: int, size: tuple[int, int], count: int, random: torch.Generator) -> Tensor:
+        """N(0, 1), (count, c, *size); at the coarsest scale the same for all channels, (count, 1, *size)."""
+        return torch.randn(count, self.spec.channels if scale else 1, *size, generator=random).to(self.device)
+
+    def _purpose(self, member: int) -> str:
+        return f"singan/{self.fleet.fingerprint(member)}"
+
+    @torch.no_grad()
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        """Draws each seed from a member of its own choice.
+
+        Before training has ended, members whose turn has not come are left out; the one in training is left out
+        until it has reached its finest scale, unless it is the first: then the scales there are draw, and the rest
+        is upsampling.
+        """
+        done = len(self.fleet.trained)
+        at_finest = self.position.stage % len(self.sizes) == len(self.sizes) - 1
+        ready = done + (at_finest or not done)
+        members = [int(torch.randint(ready, (), generator=torch_stream(seed, "singan/member"))) for seed in seeds]
+        images = torch.empty(len(seeds), self.spec.channels, self.spec.height, self.spec.width, device=self.device)
+        for member in set(members):
+            places = [place for place, chosen in enumerate(members) if chosen == member]
+            for first in range(0, len(places), _DRAWN_AT_ONCE):
+                some = places[first : first + _DRAWN_AT_ONCE]
+                chosen_seeds, size = [seeds[place] for place in some], (self.spec.height, self.spec.width)
+                images[some] = self._draw(member, chosen_seeds, self.settings.start_scale, *size)
+        return images
+
+    @torch.no_grad()
+    def draw(
+        self, member: int, seed: int, start_scale: int = 0, height: int | None = None, width: int | None = None
+    ) -> Tensor:
+        """One image (c, height, width) in [-1, 1] of any size; the noise maps of every scale grow or shrink with it.
+
+        Args:
+            member: index of the photo that it varies.
+            seed: decides the noise.
+            start_scale: the coarsest scale with noise of its own; below it the photo's reconstruction is used.
+            height, width: in pixels; None for the canvas.
+
+        Raises:
+            UserError: a member whose turn has not come, no such scale, or a size below 1.
+        """
+        height, width = height or self.spec.height, width or self.spec.width
+        ready = self.position.stage // len(self.sizes) + 1
+        if not 0 <= member < ready:
+            raise UserError(
+                f"member is {member}.",
+                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
+                "Choose one of those, or train with a larger --budget.",
+            )
+        self._check_start(start_scale)
+        if min(height, width) < 1:
+            raise UserError(
+                f"The size asked for is {width}x{height}.",
+                "Width and height must be at least 1 pixel.",
+                "Leave them out for the canvas, or give larger ones.",
+            )
+        return self._draw(member, [seed], start_scale, height, width)[0]
+
+    def _draw(self, member: int, seeds: Sequence[int], start_scale: int, height: int, width: int) -> Tensor:
+        """Images (len(seeds), c, height, width) of one member, the scales from `start_scale` on at this size."""
+        generators = self._generators_of(member)
+        start = min(start_scale, len(generators) - 1)
+        image = self._reconstruct(member, generators[:start]).expand(len(seeds), -1, -1, -1)
+        sizes, noises = self._sizes_for(height, width)[start : len(generators)], []
+        for scale, size in enumerate(sizes, start):
+            noise = [self._noise(scale, size, 1, torch_stream(seed, "singan/noise", scale)) for seed in seeds]
+            noises.append(self.fleet.noise_weights[member, scale] * torch.cat(noise))
+        with torch.autocast(self.device.type, enabled=False):
+            return resize(draw_up(generators[start:], noises, sizes, image), height, width)
+
+    def _sizes_for(self, height: int, width: int) -> list[tuple[int, int]]:
+        """The sizes of all scales when the canvas is stretched to `height` x `width`."""
+        down, across = height / self.spec.height, width / self.spec.width
+        return [(max(1, round(rows * down)), max(1, round(columns * across))) for rows, columns in self.sizes]
+
+    def _generators_of(self, member: int) -> Sequence[Draw]:
+        """The generators of a member, coarsest first: those of all scales, or those reached so far."""
+        if member == len(self.fleet.trained):
+            return list(self.generators)[: self.position.stage % len(self.sizes) + 1]
+        weights = self.fleet.weights_of(member, self.generators)
+        return [with_weights(network, own) for network, own in zip(self.generators, weights, strict=True)]
+
+    def modules(self) -> dict[str, Stateful]:
+        return {
+            "fleet": self.fleet,
+            "generators": self.generators,
+            "critics": self.critics,
+            "generator_optimiser": self.generator_optimiser,
+            "critic_optimiser": self.critic_optimiser,
+            "position": self.position,
+        }
