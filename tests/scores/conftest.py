@@ -25,11 +25,3 @@ def inception_weights(shared_weights: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "weights" / name).symlink_to(shared_weights / name)
     monkeypatch.setenv("HANDFUL_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights" / name
-
-
-@pytest.fixture(scope="session")
-def shared_weights() -> Path:
-    folder = Path(__file__).parents[3] / "shared" / "weights"
-    if not folder.is_dir():
-        pytest.skip("no shared weights here")
-    return folder

@@ -101,10 +101,15 @@ class FeatureExtractor:
         self.device = torch.device(device)
 
     @cached_property
-    def _module(self) -> nn.Module:
-        module = load_network(self.network)
+    def module(self) -> nn.Module:
+        """The network on its device, batch norms folded, channels last."""
+        return self.made_ready(load_network(self.network))
+
+    def made_ready(self, module: nn.Module) -> nn.Module:
+        """A network with batch norms, changed into the form that is run here."""
         fold_batch_norms(module)
-        return module.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        module.to(device=self.device, dtype=self.dtype)
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def __call__(self, inputs: Floats) -> Floats:
         """Preprocessed images (k, 3, side_px, side_px) with k <= BATCH_IMAGES -> features (k, dimensions)."""
@@ -114,7 +119,7 @@ class FeatureExtractor:
         # TensorFloat-32 would move features by 1e-3, and an algorithm picked by timing could change from run to run
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:
-            features: Floats = self._module(batch)[: len(inputs)].cpu().numpy()
+            features: Floats = self.module(batch)[: len(inputs)].cpu().numpy()
         return features
 
 
