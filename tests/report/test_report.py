@@ -137,6 +137,18 @@ def test_every_number_of_every_run_is_the_cards(finished: tuple[ReportResult, li
     assert {score.value for card in cards for score in card.scores} <= exact
 
 
+def test_every_comparison_of_the_verdict_stands_under_the_held_out_table(
+    finished: tuple[ReportResult, list[ScoreCard]], page: Page
+) -> None:
+    result, _ = finished
+    duels = [[cell.strip() for cell in row] for table in page.tables if "against" in table[0][1] for row in table[1:]]
+    judged = result.judgement.comparisons + result.judgement.anchors
+    assert [row[:3] for row in duels] == [[one.generator, one.other, str(one.cells)] for one in judged]
+    assert duels[0] == [
+        "began", "dcgan", "2", number(0.094 - 0.031), "–", "cannot be decided with this n seen in every run: worse",
+    ]  # fmt: skip
+
+
 def test_rows_over_runs_show_mean_least_and_greatest(finished: tuple[ReportResult, list[ScoreCard]]) -> None:
     result, cards = finished
     values = [

@@ -33,7 +33,7 @@ def test_no_heldout_photos_allows_no_verdict_and_says_how_to_get_one() -> None:
 
 def test_only_anchors_leave_nothing_to_judge() -> None:
     verdict = judge([card("copies", 0.1, nearest=0.0), card("classic", 0.2)])
-    assert verdict.sentence == "Only anchors were scored: there is no generator to judge yet."
+    assert verdict.sentence == "Only anchors were scored against held-out photos: there is no generator to judge yet."
 
 
 def test_copies_best_on_training_is_named_as_copying_and_not_ranked() -> None:
@@ -99,7 +99,10 @@ def test_nine_pairs_all_one_way_are_no_claim_and_ten_are() -> None:
     assert ten.sentence == "dcgan is better than began."
     assert ten.comparisons[0].p == pytest.approx(2 / 2**10)
     assert ten.comparisons[0].word == "worse" and ten.comparisons[0].generator == "began"
-    assert any("began worse than dcgan (p = 0.00195, 10 runs)" in line for line in ten.why)
+    assert (
+        "Paired sign-flip test of dcgan over 10 runs, corrected by Holm for 1 comparison: against began p = 0.00195."
+        in ten.why
+    )
     assert not any("needs 10 paired runs" in line for line in ten.why)
 
 

@@ -14,9 +14,9 @@ from handful.report.plots import interval_plot, loss_plot
 from handful.report.tables import Table
 from handful.report.words import name_generators, number, plural, seconds_words
 
-SHEET_PHOTOS = 24
-SHEET_SAMPLES = 16
-SHOWN_WORST = 8
+SHEET_PHOTOS = 21
+SHEET_SAMPLES = 14
+SHOWN_WORST = 7
 SHOWN_NEAREST = 6
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from handful.core.errors import UserError
 from handful.core.images import Integers, integers_to_unit, read_png, resize, unit_to_integers
 
-LIMIT_BYTES = 4_000_000
+LIMIT_BYTES = 3_000_000
 """Of all encoded pictures together; base64 adds a third, so that the page stays below 6 MB."""
 _SIDES_PX = (384, 256, 192, 128, 96, 64)
 _LOSSLESS_SIDE_PX = 96
@@ -56,10 +56,9 @@ def encode_pictures(files: Iterable[tuple[Path, int]], limit_bytes: int = LIMIT_
 def _read(path: Path, bit_depth: int) -> Integers | None:
     """The image at 8 bit, at most as large as the page will ever show it."""
     try:
-        pixels = read_png(path)
+        return _shrink(read_png(path), bit_depth, _SIDES_PX[0])
     except UserError:
         return None
-    return _shrink(pixels, bit_depth, _SIDES_PX[0])
 
 
 def _shrink(pixels: Integers, bit_depth: int, side_px: int) -> Integers:

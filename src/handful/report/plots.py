@@ -17,7 +17,8 @@ from handful.report.tables import Table
 
 INK, GREY, FAINT, ACCENT = "#1c2326", "#6b7478", "#d9dee0", "#0f6a73"
 _STYLES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
-_MOST_POINTS = 300
+_MOST_POINTS = 1200  # of one loss over all runs
+_LEAST_POINTS = 40
 _STYLE: Any = {"font.family": "sans-serif", "font.size": 10, "svg.fonttype": "none", "text.parse_math": False}
 
 Curve = Sequence[tuple[int, float]]
@@ -29,12 +30,13 @@ def interval_plot(table: Table, score: str) -> str:
     places: dict[str, float] = {}
     height = 0.0
     heights = []
+    gap = 0.32 if len(rows) <= 24 else 0.16
     for row in rows:
         if row.name not in places:
             height += 1.0
             places[row.name] = height
         else:
-            height += 0.32
+            height += gap
         heights.append(height)
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{table.protocol_fingerprint}{score}"}):
         figure = Figure(figsize=(7.4, 0.42 * height + 0.75), layout="constrained")
@@ -64,7 +66,7 @@ def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
         for index, loss in enumerate(losses):
             colour, dash = _STYLES[index % len(_STYLES)]
             for count, run in enumerate(runs):
-                steps, values = _thin_out(run.get(loss, ()))
+                steps, values = _thin_out(run.get(loss, ()), max(_LEAST_POINTS, _MOST_POINTS // max(4, len(runs))))
                 shown += values
                 axes.plot(steps, values, dash, color=colour, linewidth=1, label=None if count else loss)
         if shown and min(shown) > 0 and max(shown) > 100 * min(shown):
@@ -78,12 +80,12 @@ def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
         return _svg(figure, f"Losses of {name}")
 
 
-def _thin_out(curve: Curve) -> tuple[list[float], list[float]]:
-    """At most 300 points: means over equal stretches of the log."""
+def _thin_out(curve: Curve, most_points: int) -> tuple[list[float], list[float]]:
+    """At most that many points: means over equal stretches of the log."""
     finite = np.asarray([point for point in curve if np.isfinite(point[1])], dtype=np.float64).reshape(-1, 2)
     if not len(finite):
         return [], []
-    points = [stretch.mean(axis=0) for stretch in np.array_split(finite, min(_MOST_POINTS, len(finite)))]
+    points = [stretch.mean(axis=0) for stretch in np.array_split(finite, min(most_points, len(finite)))]
     return [float(step) for step, _ in points], [float(value) for _, value in points]
 
 

@@ -44,6 +44,17 @@ class Field:
     def folds(self) -> int:
         return len({fold for cells in self.ranked.values() for _, fold in cells})
 
+    @property
+    def leader(self) -> str:
+        """The ranked generator with the lowest mean KID over the runs that all have."""
+        common = set.intersection(*(set(cells) for cells in self.ranked.values()))
+
+        def mean(name: str) -> float:
+            scores = self.ranked[name]
+            return float(np.mean([scores[cell].value for cell in common or scores]))
+
+        return min(sorted(self.ranked), key=mean)
+
     def between(self, name: str, other: str) -> Comparison:
         """The comparison of two ranked generators, seen from the first."""
         for pair in self.pairs:
@@ -56,7 +67,8 @@ class Field:
 
 def contest(field: Field) -> str:
     """The sentence for two or more generators."""
-    leader, *others = sorted(field.ranked, key=lambda name: (_mean_kid(field.ranked, name), name))
+    leader = field.leader
+    others = sorted(set(field.ranked) - {leader})
     duels = {name: field.between(leader, name) for name in others}
     beaten = [name for name in others if duels[name].word == "better"]
     if beaten:
@@ -117,7 +129,7 @@ def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], cop
         )
     if not copying:
         return (
-            "Only anchors were scored: there is no generator to judge yet.",
+            "Only anchors were scored against held-out photos: there is no generator to judge yet.",
             "Anchors fix the scale of a comparison. Train a generator; `handful generators` lists them.",
         )
     verb = "copies" if len(copying) == 1 else "copy"
@@ -130,22 +142,25 @@ def numbers(field: Field) -> str:
     parts = []
     for name, cells in sorted(field.ranked.items()) + sorted(field.anchors.items()):
         scores = list(cells.values())
-        values = [score.value for score in scores]
-        spread = interval(scores[0]) if single else f"({number(min(values))} to {number(max(values))})"
-        parts.append(f"{name} {number(float(np.mean(values)))} {spread}".strip())
-    how = "with its 95 % interval over images" if single else "mean (least to greatest run)"
+        mean = number(float(np.mean([score.value for score in scores])))
+        parts.append(f"{name} {mean} {interval(scores[0]) if single else ''}".strip())
+    how = "with its 95 % interval over images" if single else "mean over runs"
     return f"KID to the held-out photos, lower is nearer, {how}: {', '.join(parts)}."
 
 
 def decision(field: Field) -> str:
     """What decided between the generators, or what it would take."""
-    asked = field.pairs or field.standing
-    tested = [
-        f"{pair.generator} {_BETWEEN[pair.word]} {pair.other} (p = {number(pair.p)}, {pair.cells} runs)"
-        for pair in asked
-        if pair.p is not None
-    ]
-    words = [f"Paired sign-flip test, corrected by Holm: {'; '.join(tested)}."] if tested else []
+    leader = field.leader
+    duels = [field.between(leader, name) for name in sorted(field.ranked) if name != leader]
+    asked = duels or list(field.standing)
+    tested = [f"against {duel.other} p = {number(duel.p)}" for duel in asked if duel.p is not None]
+    words = []
+    if tested:
+        runs = min(duel.cells for duel in asked if duel.p is not None)
+        words.append(
+            f"Paired sign-flip test of {leader} over {runs} runs, corrected by Holm for "
+            f"{plural(len(field.pairs or field.standing), 'comparison')}: {', '.join(tested)}."
+        )
     few = [pair.cells for pair in asked if pair.p is None]
     if few or not asked:
         seeds = max(LEAST_SEEDS, math.ceil(LEAST_PAIRS / field.folds))
@@ -222,15 +237,6 @@ def _where(comparison: Comparison) -> str:
     return f"in each of these {comparison.cells} runs"
 
 
-def _mean_kid(scores: Mapping[str, Mapping[Cell, Score]], name: str) -> float:
-    """Mean over the cells that all generators have; over its own where none is common."""
-    common = set.intersection(*(set(cells) for cells in scores.values())) or set(scores[name])
-    return float(np.mean([scores[name][cell].value for cell in common]))
-
-
 def _sentence(text: str) -> str:
     text = text.strip()
     return f"{text[0].upper()}{text[1:]}."
-
-
-_BETWEEN = {"better": "better than", "worse": "worse than", "undecided": "undecided against", CANNOT: "against"}
