@@ -170,6 +170,12 @@ def test_a_missing_or_cut_list_of_samples_is_refused(dataset: Path, drawn: Path,
     assert "missing or damaged" in refusal(drawn, dataset, network=lite0).what
 
 
+def test_an_unfinished_set_is_no_folder_of_your_own(dataset: Path, drawn: Path, lite0: str) -> None:
+    (drawn / "samples.json").unlink()
+    error = refusal(drawn, dataset, network=lite0)
+    assert "holds no samples.json" in error.what and "handful sample" in error.do
+
+
 def test_samples_of_another_size_or_depth_are_refused(dataset: Path, lite0: str, tmp_path: Path) -> None:
     write_images(tmp_path / "mine", made_images(1, 3, side_px=32))
     error = refusal(tmp_path / "mine", dataset, network=lite0)

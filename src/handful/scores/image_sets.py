@@ -117,7 +117,7 @@ def read_samples(folder: Path, photos: Photos) -> Samples:
         UserError: the folder holds photos or foreign images, an image has changed, or size or bit depth differ
             from the photos'.
     """
-    if (folder / SampleManifest.file_name).exists():
+    if (folder / SampleManifest.file_name).exists() or (folder / ROWS).exists():
         return _read_drawn(folder, photos)
     images, size = _read_plain(folder, photos.bit_depth)
     _check_shape(folder, size, images.bit_depth, photos)
