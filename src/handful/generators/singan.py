@@ -297,7 +297,8 @@ class Singan(Generator):
         Raises:
             UserError: a member whose turn has not come, no such scale, or a size below 1.
         """
-        height, width = height or self.spec.height, width or self.spec.width
+        height = self.spec.height if height is None else height
+        width = self.spec.width if width is None else width
         ready = self.position.stage // len(self.sizes) + 1
         if not 0 <= member < ready:
             raise UserError(
