@@ -97,7 +97,7 @@ def test_jpeg_is_what_pillow_decodes_and_grey_jpeg_stays_grey(tmp_path: Path) ->
 
 @pytest.mark.parametrize("depth", [10, 12, 14, 16])
 def test_png_grey_takes_its_depth_from_the_sbit_chunk_and_keeps_its_values(tmp_path: Path, depth: int) -> None:
-    pixels = GREY16 >> (16 - depth)
+    pixels: Array = GREY16 >> (16 - depth)
     pixels[0, 0] = 2**depth - 1
     (tmp_path / "a.png").write_bytes(png_bytes(pixels, depth))
     check(decode_photo(tmp_path / "a.png"), pixels, depth)
@@ -281,7 +281,7 @@ def test_every_orientation_comes_out_upright_in_every_format(tmp_path: Path, ori
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_of_several_pages_the_first_is_read_and_that_is_noted(tmp_path: Path, dtype: type) -> None:
-    pages = np.stack([GREY8, 255 - GREY8]).astype(dtype)
+    pages: Array = np.stack([GREY8, 255 - GREY8]).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
     decoded = decode_photo(tmp_path / "a.tif")
     assert np.array_equal(decoded.pixels, GREY8)

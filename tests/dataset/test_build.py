@@ -189,6 +189,8 @@ def test_the_fingerprint_is_stable_and_follows_everything_that_matters(folder: P
     moved = tmp_path / "elsewhere"
     folder.rename(moved)
     assert print_of("b", moved) == first and print_of("c", moved, split="groups") == first
+    # at its own size the filter changes no pixel, and still is part of what the data set is
+    assert print_of("own size", moved, canvas="64") != print_of("own size, box", moved, canvas="64", filter="box")
     changes: dict[str, dict[str, Any]] = {
         "canvas": {"canvas": "20"},
         "fit": {"fit": "crop", "canvas": "16x12"},  # the same canvas and the same pixels as keep
@@ -288,7 +290,8 @@ def test_a_photo_that_changed_since_the_audit_is_refused(folder: Path, out: Path
 
 def test_mixtures_are_refused_with_counts(folder: Path, out: Path) -> None:
     put(folder, "small.png", noise(20, 24, 32))
-    for asked in ({"canvas": "16"}, {"canvas": "16x16"}, {"canvas": "16", "fit": "tile"}):
+    every_fit: list[dict[str, Any]] = [{"canvas": "16"}, {"canvas": "16x16"}, {"canvas": "16", "fit": "tile"}]
+    for asked in every_fit:
         with pytest.raises(UserError, match=r"2 sizes: 64x48 \(8 photos\), 32x24 \(1 photo\)\.\n.*\n.*--fit crop"):
             build(folder, out, **asked)
     (folder / "small.png").unlink()

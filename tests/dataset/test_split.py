@@ -92,6 +92,9 @@ def test_a_group_too_large_for_the_share_is_passed_over_and_a_deviation_is_told(
 def test_folds_are_balanced() -> None:
     split = split_photos(photos(list(range(23))), DatasetSettings(folds=5))
     assert sorted(split.folds.count(fold) for fold in range(5)) == [4, 4, 5, 5, 5]
+    for seed in range(5):  # one group of six and six photos of their own
+        split = split_photos(photos([0] * 6 + [1, 2, 3, 4, 5, 6]), DatasetSettings(folds=2, seed=seed))
+        assert split.folds.count(0) == split.folds.count(1) == 6
 
 
 def test_blocks_are_runs_in_file_order() -> None:
@@ -117,7 +120,7 @@ def test_blocks_cut_through_a_fixed_cameras_photos_and_say_so() -> None:
 
 def test_group_by_takes_the_first_capture_or_the_whole_match() -> None:
     names = photos(list(range(9)))  # part0, part1, part2, three of each
-    for pattern in (r"part(\d+)_", r"^part\d", r"(?:part)(\d)"):
+    for pattern in (r"part(\d+)_", r"^part\d", r"(part\d)_\d+"):
         split = split_photos(names, DatasetSettings(group_by=pattern, folds=3))
         assert split.groups == (0, 0, 0, 1, 1, 1, 2, 2, 2)
         check_groups_are_whole(split)

@@ -20,7 +20,8 @@ def scene(seed: int, height: int = 256, width: int = 320) -> Integers:
     random = np.random.default_rng(seed)
     coarse = random.uniform(40, 200, (height // 16, width // 16)).astype(np.float32)
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-    return np.clip(smooth, 40, 200).astype(np.uint8)
+    pixels: Integers = np.clip(smooth, 40, 200).astype(np.uint8)
+    return pixels
 
 
 def small(pixels: Integers) -> Floats:
