@@ -83,7 +83,7 @@ def test_copies_score_best_where_they_were_copied_from_but_are_named_and_not_ran
     assert min(cards, key=lambda name: cards[name]["fid"].value) == "copies"
     assert cards["copies"]["nearest_photo"].value == 0
     document = json.loads((work / "6_report/report.json").read_text(encoding="utf-8"))
-    assert "copies" not in document["verdict"]["ranking"]
+    assert "copies" not in document["verdict"]["ranked"]
     assert "copies" in (work / "6_report/index.html").read_text(encoding="utf-8")
 
 
