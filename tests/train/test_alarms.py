@@ -42,11 +42,14 @@ def test_mean_distance_has_its_known_values() -> None:
     assert mean_distance(fine_noise) == pytest.approx(math.sqrt(2) / 16, rel=0.02)  # 16x16 pixels averaged into one
 
 
-def test_collapse_needs_three_looks_in_a_row_after_a_quarter_of_the_budget() -> None:
+def test_collapse_needs_three_looks_in_a_row_after_a_quarter_of_the_budget_and_1000_images() -> None:
     watch = CollapseWatch(least_distance=0.1)
     alike, different = torch.zeros(4, 1, 8, 8), torch.rand(4, 1, 8, 8, generator=torch_stream(0, "different"))
-    assert watch.judge(alike, progress=0.2) == "not judged"
-    verdicts = [watch.judge(samples, 0.5) for samples in (alike, alike, different, alike, alike, alike, different)]
+    assert watch.judge(alike, images=9000, progress=0.24) == "not judged"
+    assert watch.judge(alike, images=999, progress=0.9) == "not judged"
+    verdicts = [
+        watch.judge(samples, 1000, 0.25) for samples in (alike, alike, different, alike, alike, alike, different)
+    ]
     assert verdicts == ["alike", "alike", "healthy", "alike", "alike", "collapsed", "healthy"]
-    assert watch.judge(alike[:1], 0.5) == "not judged"
-    assert CollapseWatch(least_distance=0.0).judge(alike, 0.5) == "not judged"
+    assert watch.judge(alike[:1], 1000, 0.5) == "not judged"
+    assert CollapseWatch(least_distance=0.0).judge(alike, 1000, 0.5) == "not judged"

@@ -14,11 +14,12 @@ from handful.core.artifacts import DatasetManifest, RunManifest
 from handful.core.checkpoint import read_checkpoint, write_checkpoint
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
-from handful.core.images import read_png
+from handful.core.images import read_png, unit_to_integers
 from handful.core.progress import Event, read_events
 from handful.core.workspace import write_atomically
 from handful.generators.restore import build_generator, restore_run
 from handful.train.loop import TrainSettings
+from handful.train.previews import contact_sheet
 from handful.train.run_folder import RunFolder
 
 HERE = Path(__file__).parent
@@ -94,11 +95,21 @@ def test_previews_are_contact_sheets_at_eleven_moments(
     assert (sheet[14:, 36:] == 255).all()  # the sixth place is empty
 
 
+def test_the_last_preview_shows_what_the_restored_run_samples(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    run = train_tiny(make_dataset(channels=3), {"rate": 0.02}, ema_half_life_images=10.0, ema_ramp_up=10.0)
+    generator, _ = restore_run(tmp_path / "3_train" / run.run_id)
+    sheet = unit_to_integers(contact_sheet(generator.sample(range(4))).numpy(), bit_depth=8)
+    shown = read_png(tmp_path / "3_train" / run.run_id / "previews" / "step-0000008.png").astype(int)
+    assert abs(shown - sheet).max() <= 1  # strides of a restored network differ, and rounding with them
+
+
 def test_the_last_two_checkpoints_and_the_last_healthy_one_are_kept(
     make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:
     # alike from 1/2 on, and only two checks follow (at 3 steps of 4 and 4 of 4), so no alarm ends the run
-    run = train_tiny(make_dataset(), {"alike_from": 0.5}, budget="4steps")
+    run = train_tiny(make_dataset(), {"alike_from": 0.5}, budget="4steps", batch=500)
     names = [path.name for path in RunFolder(tmp_path / "3_train" / run.run_id).checkpoints()]
     assert run.alarms == ()
     assert names == ["step-0000002.safetensors", "step-0000003.safetensors", "step-0000004.safetensors"]
@@ -136,8 +147,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         train_tiny(dataset, budget="16steps", listener=interrupt_at_preview(6))
     assert RunManifest.read(run_folder(tmp_path)).status == "running"
+    undone = run_folder(tmp_path) / "previews" / "step-0000009.png"
+    write_atomically(undone, b"of a step that the kill undid")
     heard: list[Event] = []
     again = train_tiny(dataset, budget="16steps", listener=heard.append)
+    assert not undone.exists()
     assert heard[0]["resumed"] is True and heard[0]["step"] == 8
     assert again.weights_sha256 == whole.weights_sha256
     steps = [event["step"] for event in read_events(run_folder(tmp_path) / "events.jsonl")]
@@ -237,17 +251,28 @@ def test_a_collapse_ends_the_run_with_the_last_healthy_checkpoint(
     make_dataset: MakeDataset, train_tiny: TrainTiny
 ) -> None:
     # judged at steps 4, 6, 8, 10, 12, ... of 16; alike from step 8 on
-    run = train_tiny(make_dataset(), {"alike_from": 0.4}, budget="16steps")
+    run = train_tiny(make_dataset(), {"alike_from": 0.4}, budget="16steps", batch=250)
     assert (run.status, run.steps) == ("stopped", 6)
     [alarm] = run.alarms
     assert (alarm.kind, alarm.step) == ("collapse", 12)
     assert "look alike: they differ by 0 on average" in alarm.words and "of step 6" in alarm.words
 
 
+def test_a_collapse_is_noticed_at_the_same_step_after_a_resume(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    own = {"alike_from": 0.4}
+    dataset = make_dataset()
+    with pytest.raises(KeyboardInterrupt):  # at step 10, after one check that found samples alike
+        train_tiny(dataset, own, budget="16steps", batch=250, listener=interrupt_at_preview(6))
+    run = train_tiny(dataset, own, budget="16steps", batch=250)
+    assert (run.status, run.steps, run.alarms[0].step) == ("stopped", 6, 12)
+
+
 def test_a_run_that_never_was_healthy_goes_on_to_the_end_with_one_alarm(
     make_dataset: MakeDataset, train_tiny: TrainTiny
 ) -> None:
-    run = train_tiny(make_dataset(), {"alike_from": 0.0}, budget="16steps")
+    run = train_tiny(make_dataset(), {"alike_from": 0.0}, budget="16steps", batch=250)
     assert (run.status, run.steps) == ("finished", 16)
     assert [(alarm.kind, alarm.step) for alarm in run.alarms] == [("collapse", 8)]
     assert "training goes on" in run.alarms[0].words
@@ -257,7 +282,8 @@ def test_a_run_that_never_was_healthy_goes_on_to_the_end_with_one_alarm(
 def test_no_collapse_is_looked_for_with_one_photo_or_when_switched_off(
     make_dataset: MakeDataset, train_tiny: TrainTiny, photos: int, settings: dict[str, Any]
 ) -> None:
-    assert train_tiny(make_dataset(photos=photos), {"alike_from": 0.0}, **settings).alarms == ()
+    run = train_tiny(make_dataset(photos=photos), {"alike_from": 0.0}, batch=500, **settings)
+    assert run.alarms == ()
 
 
 def test_a_checkpoint_cut_in_half_is_named_with_what_to_go_on_from(
@@ -275,6 +301,23 @@ def test_a_checkpoint_cut_in_half_is_named_with_what_to_go_on_from(
     assert f"goes on from step 4 ({older.name})" in caught.value.do
     newest.unlink()
     assert train_tiny(dataset).weights_sha256 == whole.weights_sha256
+
+
+def test_a_checkpoint_of_another_version_is_refused(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(dataset, listener=interrupt_at_preview(3))
+    newest = RunFolder(run_folder(tmp_path)).checkpoints()[-1]
+    states, header = read_checkpoint(newest)
+    write_checkpoint(newest, states, header | {"mood": "good"})
+    with pytest.raises(UserError, match="another version of Handful") as caught:
+        train_tiny(dataset)
+    assert "mood" in caught.value.what and str(run_folder(tmp_path)) in caught.value.what
+    write_checkpoint(newest, {"generator": states["generator"]}, header)
+    with pytest.raises(UserError, match="do not fit this generator: 'discriminator'"):
+        train_tiny(dataset)
 
 
 def test_a_generator_that_does_not_train_is_prepared_and_done(

@@ -23,6 +23,7 @@ _DIVERGED_FACTOR = 1000.0
 _COLLAPSE_SIDE_PX = 32
 _COLLAPSE_CHECKS = 3
 _COLLAPSE_FROM_PROGRESS = 0.25
+_COLLAPSE_FROM_IMAGES = 1000  # before that, samples are rough whatever the method
 _MOST_PHOTOS_COMPARED = 100
 
 
@@ -51,7 +52,7 @@ Verdict = Literal["not judged", "healthy", "alike", "collapsed"]
 
 @dataclass
 class CollapseWatch:
-    """Judges samples of fixed seeds, from a quarter of the budget on; before that they are rough anyway."""
+    """Judges samples of fixed seeds, from a quarter of the budget and 1000 images on."""
 
     least_distance: float
     """Samples closer to each other than this are alike: a share of the distance between photos. 0: never."""
@@ -59,9 +60,15 @@ class CollapseWatch:
     distance: float = math.inf
     """Mean distance of the samples last judged."""
 
-    def judge(self, samples: Tensor, progress: float) -> Verdict:
-        """Judges samples (n, c, h, w); three times alike in a row is a collapse."""
-        if progress < _COLLAPSE_FROM_PROGRESS or self.least_distance <= 0 or len(samples) < 2:
+    def judge(self, samples: Tensor, images: int, progress: float) -> Verdict:
+        """Judges samples (n, c, h, w); three times alike in a row is a collapse.
+
+        Args:
+            images: photos seen so far.
+            progress: share of the budget used.
+        """
+        too_early = images < _COLLAPSE_FROM_IMAGES or progress < _COLLAPSE_FROM_PROGRESS
+        if too_early or self.least_distance <= 0 or len(samples) < 2:
             return "not judged"
         self.distance = mean_distance(samples)
         self.alike_in_a_row = self.alike_in_a_row + 1 if self.distance < self.least_distance else 0

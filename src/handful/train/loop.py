@@ -23,6 +23,7 @@ from handful.core.artifacts import Alarm, RunManifest, library_versions
 from handful.core.checkpoint import read_checkpoint, write_checkpoint
 from handful.core.config import fingerprint, parse_settings
 from handful.core.device import Runtime, start_runtime
+from handful.core.errors import UserError
 from handful.core.progress import EventLog, Listener, ignore
 from handful.core.seeds import torch_stream
 from handful.generators.base import Clock, Facts, check_spec, generator_class, losses_to_floats
@@ -58,6 +59,18 @@ class Standing:
     loss_scales: dict[str, float] = field(default_factory=dict)
     alike_in_a_row: int = 0
     alarms: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, header: dict[str, Any], folder: Path) -> Standing:
+        """The standing in a checkpoint's header; a UserError where another version wrote it."""
+        try:
+            return cls(**header)
+        except TypeError as error:
+            raise UserError(
+                f"The checkpoints of {folder} were written by another version of Handful: {error}.",
+                "A run goes on with the version that started it.",
+                "Use that version, or delete the run folder and train again.",
+            ) from None
 
 
 def train(
@@ -165,7 +178,7 @@ def _train(
     if saved:
         states, header = read_checkpoint(saved[-1])
         load_modules(learner, states, folder.root)
-        standing = Standing(**header)
+        standing = Standing.of(header, folder.root)
         folder.remove_previews_after(standing.step)
     divergence = DivergenceWatch(standing.loss_scales)
     collapse = CollapseWatch(0.0, standing.alike_in_a_row)
@@ -261,9 +274,9 @@ def _train(
 
             # Preview
             if samples is not None:
-                png = preview_png(samples, run.generator, run.run_id, run.source_type)
+                png = preview_png(samples, Path(run.generator).stem, run.run_id, run.source_type)
                 say("preview", "", file=folder.relative(folder.write_preview(standing.step, png)))
-                verdict = collapse.judge(samples, progress)
+                verdict = collapse.judge(samples, standing.images, progress)
                 if verdict == "healthy":
                     standing.healthy_step = standing.step
                 elif verdict == "collapsed" and standing.healthy_step is not None:
