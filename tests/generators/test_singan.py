@@ -82,6 +82,7 @@ def test_a_bias_before_the_norm_would_change_nothing() -> None:
         if isinstance(layer, nn.Conv2d):
             layer.bias = nn.Parameter(torch.randn(8))
     assert torch.allclose(biased(image), before, atol=1e-3)
+    assert torch.allclose(critic(image, twice=True), before, atol=1e-5)  # group norm for batch norm
 
 
 def test_the_penalty_takes_the_gradient_of_each_pixel_over_its_channels() -> None:

@@ -123,6 +123,12 @@ def test_a_finished_run_is_returned_without_training_again(make_dataset: MakeDat
     assert heard == []
 
 
+def test_how_the_work_is_done_does_not_name_the_run(make_dataset: MakeDataset, train_tiny: TrainTiny) -> None:
+    dataset = make_dataset()
+    first = train_tiny(dataset, threads=1)
+    assert train_tiny(dataset, threads=None, checkpoint_every_s=1e-6, forecast=True) == first
+
+
 def test_every_setting_the_data_set_and_the_generator_file_name_the_run(
     make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:

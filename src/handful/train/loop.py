@@ -113,7 +113,7 @@ def train(
         {
             "generator": hashlib.sha256(file.read_bytes()).hexdigest(),
             "generator_settings": own_settings.model_dump(mode="json"),
-            "train_settings": settings.model_dump(mode="json"),
+            "train_settings": settings.model_dump(mode="json", exclude=set(settings.ONLY_HOW)),
             "dataset": source.manifest.fingerprint,
         }
     )

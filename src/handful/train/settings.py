@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -17,7 +17,10 @@ def _split_names(value: Any) -> Any:
 
 
 class TrainSettings(Settings):
-    """Settings of the training loop. Every one is part of the run's identity."""
+    """Settings of the training loop. Those in `ONLY_HOW` say how the work is done, not what comes out, and may
+    change between two sessions of one run; all others are part of the run's identity."""
+
+    ONLY_HOW: ClassVar[frozenset[str]] = frozenset({"threads", "forecast", "checkpoint_every_s"})
 
     budget: str = "3min"
     """How long to train: 90s, 3min, 1h, 500steps, 2000images or 300epochs."""

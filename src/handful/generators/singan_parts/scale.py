@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,45 +28,67 @@ def scale_widths(scales: int, width: int, most_width: int) -> tuple[int, ...]:
     return tuple(min(width * 2 ** (scale // 4), most_width) for scale in range(scales))
 
 
-def _blocks(before: int, width: int, after: int, tail_bias: bool) -> nn.Sequential:
+class ImageNorm(nn.Module):
+    """Batch norm of each image by itself: what it does in training to the authors' batch of one image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor, twice: bool) -> Tensor:
+        # Two ways to the same numbers: batch norm's gradient is up to 40 times cheaper in channels_last, and group
+        # norm's is cheaper to differentiate again
+        if len(maps) == 1 and not twice:
+            return F.batch_norm(maps, None, None, self.weight, self.bias, training=True)
+        return F.group_norm(maps, maps.shape[1], self.weight, self.bias)
+
+
+class PatchNetwork(nn.Module):
     """Head, three body blocks and tail, 3x3 without padding: (n, before, h, w) -> (n, after, h - 10, w - 10).
 
-    A GroupNorm with one channel a group is what batch norm does to a batch of one image in training, and does it to
-    each image of a larger batch by itself. It subtracts any bias before it.
+    Only the tail may have a bias: any before a norm would be subtracted by it.
     """
-    layers: list[nn.Module] = []
-    for channels in (before, *[width] * (BLOCKS - 2)):
-        layers += [nn.Conv2d(channels, width, 3, bias=False), nn.GroupNorm(width, width), nn.LeakyReLU(0.2, True)]
-    return nn.Sequential(*layers, nn.Conv2d(width, after, 3, bias=tail_bias))
+
+    def __init__(self, before: int, width: int, after: int, tail_bias: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for channels in (before, *[width] * (BLOCKS - 2)):
+            layers += [nn.Conv2d(channels, width, 3, bias=False), ImageNorm(width), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.ModuleList([*layers, nn.Conv2d(width, after, 3, bias=tail_bias)])
+
+    def patch_maps(self, images: Tensor, twice: bool = False) -> Tensor:
+        """float32 maps.
+
+        Args:
+            twice: whether their gradient will be differentiated again.
+        """
+        # One memory format, so that weights learn alike, bit for bit, whatever format they are kept in
+        faster = torch.contiguous_format if images.device.type == "mps" else torch.channels_last
+        maps = images.contiguous(memory_format=faster)
+        for layer in self.layers:
+            maps = layer(maps, twice) if isinstance(layer, ImageNorm) else layer(maps)
+        return maps.float()
 
 
-def _laid_out(images: Tensor) -> Tensor:
-    """The images in one memory format, so that weights learn alike, bit for bit, whatever format they are kept in."""
-    faster = torch.contiguous_format if images.device.type == "mps" else torch.channels_last
-    return images.contiguous(memory_format=faster)
-
-
-class ScaleGenerator(nn.Module):
+class ScaleGenerator(PatchNetwork):
     """Adds to an image (n, c, h, w), float32, what this scale has learned to add where it sees noise."""
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.layers = _blocks(channels, width, channels, tail_bias=True)
+        super().__init__(channels, width, channels, tail_bias=True)
 
     def forward(self, noisy: Tensor, image: Tensor) -> Tensor:
-        return image + torch.tanh(self.layers(_laid_out(F.pad(noisy, (BLOCKS,) * 4))).float())
+        return image + torch.tanh(self.patch_maps(F.pad(noisy, (BLOCKS,) * 4)))
 
 
-class ScaleCritic(nn.Module):
+class ScaleCritic(PatchNetwork):
     """Images (n, c, h, w) -> maps (n, 1, h - 10, w - 10), float32: higher where an 11x11 patch looks like the photo."""
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.layers = _blocks(channels, width, 1, tail_bias=False)  # it would cancel between photo and fake
+        super().__init__(channels, width, 1, tail_bias=False)  # it would cancel between photo and fake
 
-    def forward(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.layers(_laid_out(images))
-        return maps.float()
+    def forward(self, images: Tensor, twice: bool = False) -> Tensor:
+        return self.patch_maps(images, twice)
 
 
 def fresh_network(
@@ -93,7 +116,7 @@ def update_critic(
         mean D(fake) - mean D(real), and the penalty without its weight: 0-d, detached.
     """
     difference = critic(fake).mean() - critic(real).mean()
-    penalty = gradient_penalty(critic, real, fake, mix)
+    penalty = gradient_penalty(partial(critic, twice=True), real, fake, mix)
     _descend(optimiser, difference + penalty_weight * penalty)
     return difference.detach(), penalty.detach()
 
