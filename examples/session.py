@@ -17,7 +17,7 @@ def main(folder: Path) -> None:
     print(f"{len(dataset.training(0))} to train on, {len(dataset.heldout(0))} held out")
 
     settings = handful.TrainSettings(budget="20steps", batch=8)
-    run = handful.train("dcgan", work / "2_dataset", work / "3_train", settings, {"noise": "uniform"}, seed=1)
+    run = handful.train_generator("dcgan", work / "2_dataset", work / "3_train", settings, {"noise": "uniform"}, seed=1)
     print(f"{run.run_id}: {run.status} after {run.steps} steps")
 
     samples = work / "4_samples" / run.run_id

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from handful.scores.evaluate import score_samples
     from handful.sealer.station import render_station
     from handful.study.plan import CompareSettings
-    from handful.train.loop import train
+    from handful.train.loop import train_generator
     from handful.train.settings import TrainSettings
 
 _HOMES = {
@@ -34,7 +34,7 @@ _HOMES = {
     "draw_samples": "samples.draw",
     "render_station": "sealer.station",
     "score_samples": "scores.evaluate",
-    "train": "train.loop",
+    "train_generator": "train.loop",
 }
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
     "draw_samples",
     "render_station",
     "score_samples",
-    "train",
+    "train_generator",
 ]
 
 

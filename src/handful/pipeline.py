@@ -47,7 +47,7 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         job = partial(
             run_cell,
             work=out,
-            train_settings=settings.train.model_copy(update={"threads": _threads(settings.jobs)}),
+            train_settings=settings.train.model_copy(update={"threads": _threads(settings)}),
             generator_settings=settings.settings,
             samples=settings.samples,
             listener=listener if settings.jobs == 1 else ignore,
@@ -65,6 +65,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         return build_report(out)
 
 
-def _threads(jobs: int) -> int | None:
-    """Threads for each of several processes; None leaves the choice to the runtime."""
-    return None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+def _threads(settings: CompareSettings) -> int | None:
+    """Threads of each process: as set, but no more than its share of the cores; None leaves it to the runtime."""
+    share = None if settings.jobs == 1 else max(1, (os.cpu_count() or 1) // settings.jobs)
+    limits = [limit for limit in (settings.train.threads, share) if limit is not None]
+    return min(limits, default=None)

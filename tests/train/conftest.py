@@ -15,7 +15,7 @@ from handful.core.artifacts import DatasetImage, DatasetManifest, RunManifest, S
 from handful.core.images import pixels_sha256, png_bytes
 from handful.core.seeds import numpy_stream
 from handful.core.workspace import write_atomically
-from handful.train.loop import TrainSettings, train
+from handful.train.loop import TrainSettings, train_generator
 
 HERE = Path(__file__).parent
 TINY = str(HERE / "tiny_generator.py")
@@ -91,6 +91,6 @@ def train_tiny(tmp_path: Path) -> TinyTraining:
         plain = {"budget": "8steps", "batch": 4, "preview_images": 4, "forecast": False, "precision": "fp32"}
         arguments = {} if listener is None else {"listener": listener}
         chosen = TrainSettings(**(plain | settings))
-        return train(generator, dataset, tmp_path / out, chosen, own, seed=seed, **arguments)
+        return train_generator(generator, dataset, tmp_path / out, chosen, own, seed=seed, **arguments)
 
     return run

@@ -22,7 +22,7 @@ from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.images import read_png
 from handful.core.progress import Event, read_events
-from handful.train.loop import TrainSettings, train
+from handful.train.loop import TrainSettings, train_generator
 
 TINY = str(Path(__file__).parent / "tiny_generator.py")
 KILLS = 20
@@ -52,7 +52,7 @@ def start(dataset: Path, out: Path) -> int:
         return child
     status = 1
     try:
-        train(TINY, dataset, out, SETTINGS)
+        train_generator(TINY, dataset, out, SETTINGS)
         status = 0
     finally:
         os._exit(status)
@@ -132,7 +132,7 @@ def fill_disk(dataset: Path, out: Path) -> dict[str, object]:
 
     message = ""
     try:
-        train(TINY, dataset, out, SETTINGS, listener=limit_to_first_checkpoint)
+        train_generator(TINY, dataset, out, SETTINGS, listener=limit_to_first_checkpoint)
     except UserError as error:
         message = str(error)
     finally:
@@ -140,7 +140,7 @@ def fill_disk(dataset: Path, out: Path) -> dict[str, object]:
     read_everything(out)
     files = sorted(path.name for path in out.rglob("*") if path.suffix in (".safetensors", ".tmp"))
     again: list[Event] = []
-    run = train(TINY, dataset, out, SETTINGS, listener=again.append)
+    run = train_generator(TINY, dataset, out, SETTINGS, listener=again.append)
     return {"message": message, "files": files, "first_event": dict(again[0]), "weights": run.weights_sha256}
 
 

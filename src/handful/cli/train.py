@@ -35,7 +35,7 @@ def command(
     from handful.core.config import parse_settings
     from handful.core.progress import Listener, tee
     from handful.core.workspace import Workspace
-    from handful.train.loop import train
+    from handful.train.loop import train_generator
     from handful.train.settings import TrainSettings
 
     flags = options.given(
@@ -51,7 +51,7 @@ def command(
             from handful.train.tensorboard import tensorboard_listener
 
             listener = tee(bar, tensorboard_listener(place.train / "tensorboard"))
-        run = train(generator, place.dataset, place.train, settings, values, seed, fold, listener)
+        run = train_generator(generator, place.dataset, place.train, settings, values, seed, fold, listener)
     for alarm in run.alarms:
         note(f"alarm: {alarm.words}")
     folder = place.train / run.run_id

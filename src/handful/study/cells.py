@@ -15,7 +15,7 @@ from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
 from handful.generators.base import ImageSpec, check_spec, generator_class
 from handful.samples.draw import draw_samples
-from handful.train.loop import TrainSettings, train
+from handful.train.loop import TrainSettings, train_generator
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ def run_cell(
     """
     place = Workspace(work)
     settings = dict(generator_settings.get(cell.generator, {}))
-    run = train(cell.generator, place.dataset, place.train, train_settings, settings, cell.seed, cell.fold, listener)
+    run = train_generator(
+        cell.generator, place.dataset, place.train, train_settings, settings, cell.seed, cell.fold, listener
+    )
     # Each seed of training draws its own images: equal sample seeds would tie the cells together.
     draw_samples(place.train / run.run_id, place.samples / run.run_id, samples, cell.seed * 1_000_000, listener)
     return run

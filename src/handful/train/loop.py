@@ -39,7 +39,7 @@ from handful.train.run_folder import RunFolder
 from handful.train.settings import TrainSettings
 from handful.train.training_set import TrainingSet, read_training_set
 
-__all__ = ["TrainSettings", "train"]
+__all__ = ["TrainSettings", "train_generator"]
 
 _STEP_EVENT_EVERY_S = 1.0
 
@@ -73,7 +73,7 @@ class Standing:
             ) from None
 
 
-def train(
+def train_generator(
     generator: str,
     dataset: Path,
     out: Path,
