@@ -81,6 +81,9 @@ def test_the_net_at_64_pixels_has_the_papers_parameters() -> None:
     kernels = 3 * 64 * 16 + 64 * 128 * 16 + 128 * 256 * 16 + 256 * 512 * 16 + 512 * 16
     norms = 2 * (128 + 256 + 512)
     assert count(model.discriminator) == kernels + norms == 2_765_568
+    wide = Dcgan(DcganSettings(), ImageSpec(86, 64, 3), seed=0)  # base grid 6x4, and 5x4 before the head
+    assert count(wide.generator) == 3_576_704 + 100 * 512 * (6 - 4) * 4 == 3_986_304
+    assert count(wide.discriminator) == 2_765_568 + 512 * (5 - 4) * 4 == 2_767_616
 
 
 def test_the_initial_weights_follow_the_paper() -> None:
