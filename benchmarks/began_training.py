@@ -8,7 +8,7 @@ First both take the same three updates from the same weights, photos and noise, 
 loop that is timed cannot pass that test: by summing the losses it adds the generator's gradient to the discriminator's
 and so departs from the paper. The check therefore gives the peer the paper's rule (each network gets the gradient of
 its own loss). A peer with that rule would be about a tenth faster: the discriminator would need no weight gradients in
-the third pass. The third update's loss follows from the second one's Adam step, so gradients are checked as well.
+the third pass. The losses of the second and third update follow from the gradients of those before.
 
 Then each is timed in fresh processes of its own, because the allocator setting holds for a whole process; the
 processes take turns, so that a busy machine slows both.
