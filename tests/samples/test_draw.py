@@ -146,6 +146,13 @@ def test_a_sample_says_in_its_file_that_it_is_generated(run: Path, tmp_path: Pat
         assert "digitalsourcetype/trainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
 
 
+def test_a_sample_of_a_generator_of_ones_own_names_it_without_its_path(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", str(Path(__file__).parents[2] / "examples" / "my_generator.py"))
+    draw_samples(run, tmp_path / "set", count=1)
+    with Image.open(tmp_path / "set" / "000000.png") as picture:
+        assert "made by my_generator, run" in picture.info["Description"]
+
+
 def test_samples_have_the_bit_depth_of_the_photos(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "classic", bit_depth=12)
     draw_samples(run, tmp_path / "set", count=8)

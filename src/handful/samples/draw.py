@@ -112,7 +112,7 @@ def _draw(
         with explain_full_disk(out / ROWS), (out / ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
-            texts = generated_texts(trained.generator, trained.run_id, seed)
+            texts = generated_texts(Path(trained.generator).stem, trained.run_id, seed)  # no path of the user's
             png = png_bytes(pixels, trained.bit_depth, texts, generated_xmp(trained.source_type))
             write_atomically(out / new[seed].file, png)
         rows |= new
