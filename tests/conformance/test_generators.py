@@ -92,6 +92,13 @@ def test_the_docstring_says_what_a_user_must_know(name: str) -> None:
         assert entry.sections.get(section), f"{name} has no section '{section}:'"
 
 
+@pytest.mark.parametrize("name", registry.names("generators"))
+def test_it_has_a_page_that_the_index_links(name: str) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "generators" / f"{name}.md").is_file()
+    assert f"(generators/{name}.md)" in (docs / "generators.md").read_text(encoding="utf-8")
+
+
 @every_generator
 def test_facts_read_from_the_text_equal_the_imported_ones(name: str) -> None:
     assert Facts(**registry.describe("generators", name).facts) == facts_of(name)
