@@ -97,21 +97,19 @@ def alone(name: str, field: Field) -> str:
             f"{name} was judged alone: without another generator, classic or copies there is nothing that it could "
             f"be better or worse than ({field.n})."
         )
-    for anchor, comparison in standing.items():
-        if comparison.seen == "worse":
-            end = ": you do not need it yet" if anchor == "classic" else ""
-            return _sentence(
-                f"{_where(comparison)} the samples of {name} are not {_NEARER} than {ANCHORS[anchor]}{end}"
-            )
-    unclear = [anchor for anchor, comparison in standing.items() if comparison.seen is None]
-    if unclear:
-        tested = all(standing[anchor].p is not None for anchor in unclear)
-        end = f"is undecided after {standing[unclear[0]].cells} paired runs" if tested else f"{CANNOT} ({field.n})"
-        against = join_words([ANCHORS[anchor] for anchor in unclear], "or")
-        return f"Whether the samples of {name} are {_NEARER} than {against} {end}."
-    where = _where(min(standing.values(), key=lambda comparison: comparison.cells))
-    against = join_words([ANCHORS[anchor] for anchor in standing])
-    return _sentence(f"{where} the samples of {name} are {_NEARER} than {against}")
+    first = standing.get("classic") or standing["copies"]
+    samples = f"the samples of {name} are"
+    if first.seen is None:
+        end = f"is undecided after {first.cells} paired runs" if first.p is not None else f"{CANNOT} ({field.n})"
+        return f"Whether {samples} {_NEARER} than {ANCHORS[first.other]} {end}."
+    if first.seen == "worse":
+        end = ": you do not need it yet" if first.other == "classic" else ""
+        return _sentence(f"{_where(first)} {samples} not {_NEARER} than {ANCHORS[first.other]}{end}")
+    # Copies are real photos: they show how near photos come, which is the floor and no rival.
+    floor = standing.get("copies", first)
+    end = ", though not as near as the training photos themselves" if floor.seen == "worse" else ""
+    end += "" if first.p is not None else f"; whether that holds in general {CANNOT} ({field.n})"
+    return _sentence(f"{_where(first)} {samples} {_NEARER} than {ANCHORS[first.other]}{end}")
 
 
 def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], copying: Sequence[str]) -> tuple[str, str]:
