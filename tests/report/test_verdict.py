@@ -178,8 +178,8 @@ def test_one_generator_is_held_against_classic_with_the_training_photos_as_floor
     one_run = judge([card("dcgan", 0.05), card("classic", 0.2), card("copies", 0.001, nearest=0.0)])
     assert one_run.sentence == (
         "In this one run the samples of dcgan are nearer to the held-out photos than plain classic augmentation, "
-        "though not as near as the training photos themselves; whether that holds in general cannot be decided with this n "
-        "(8 held-out photos, 1 seed)."
+        "though not as near as the training photos themselves; whether that holds in general cannot be decided with "
+        "this n (8 held-out photos, 1 seed)."
     )
     claim = judge(runs("dcgan", 0.02, 10) + runs("classic", 0.09, 10) + runs("copies", 0.2, 10))
     assert claim.sentence == "The samples of dcgan are nearer to the held-out photos than plain classic augmentation."
