@@ -13,16 +13,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from hardware import hardware
 from torch import Tensor, nn
 
 from handful.core.device import start_runtime
@@ -180,19 +179,6 @@ def measure(batch: int, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def hardware() -> dict[str, str | int]:
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    model = next((line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
-    units = [unit for unit in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f" {unit} " in text.replace("\n", " ")]
-    return {
-        "cpu": model or platform.processor(),
-        "units": ", ".join(units),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="processes timed for each row (default 5)")
@@ -209,9 +195,10 @@ def main() -> None:
     equal = check_equal_maths()
     rows = [row for batch in BATCHES for row in measure(batch, words.rounds)]
     if words.json:
-        print(json.dumps({"hardware": hardware(), **equal, "rows": rows}))
+        print(json.dumps({"hardware": hardware(torch.get_num_threads()), **equal, "rows": rows}))
         return
-    print("DCGAN 64x64, seconds a step. {cpu} ({units}), {threads} threads, torch {torch}".format(**hardware()))
+    here = hardware(torch.get_num_threads())
+    print("DCGAN 64x64, seconds a step. {cpu} ({units}), {threads} threads, torch {torch}".format(**here))
     print(
         "Equal maths in fp32: over 3 steps no loss differs by more than {loss_difference:.0e} of its value, weights by "
         "{weight_difference:.0e} of a step on average.".format(**equal)
