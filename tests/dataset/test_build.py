@@ -285,7 +285,28 @@ def test_a_photo_that_changed_since_the_audit_is_refused(folder: Path, out: Path
         (folder / "img5.png").unlink()
     with pytest.raises(UserError, match=r"img5\.png has changed since.*\n.*photos\.json.*\nRun `handful dataset`"):
         build_dataset(audit, out, DatasetSettings(canvas="16"))
+    assert not out.exists()
+
+
+def test_a_check_that_refuses_freezes_nothing(folder: Path, out: Path) -> None:
+    seen: list[DatasetManifest] = []
+
+    def refuse(manifest: DatasetManifest) -> None:
+        assert not (out / "images").exists() and not (out / "dataset.json").exists()
+        seen.append(manifest)
+        raise UserError("Too few.", "More.", "Add some.")
+
+    audit = audit_photos(folder)
+    with pytest.raises(UserError, match=r"Too few\."):
+        build_dataset(audit, out, DatasetSettings(canvas="16"), refuse)
+    assert not out.exists()
+    out.mkdir()  # a folder that was there stays
+    with pytest.raises(UserError, match=r"Too few\."):
+        build_dataset(audit, out, DatasetSettings(canvas="16"), refuse)
     assert list(out.iterdir()) == []
+    passed: list[DatasetManifest] = []
+    manifest = build_dataset(audit, out, DatasetSettings(canvas="16"), passed.append)
+    assert passed == [manifest] and seen == [manifest] * 2
 
 
 def test_mixtures_are_refused_with_counts(folder: Path, out: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,11 +66,23 @@ class _Plan:
         )
 
 
-def build_dataset(audit: PhotoAudit, out: Path, settings: DatasetSettings | None = None) -> DatasetManifest:
+def build_dataset(
+    audit: PhotoAudit,
+    out: Path,
+    settings: DatasetSettings | None = None,
+    check: Callable[[DatasetManifest], None] | None = None,
+) -> DatasetManifest:
     """Brings the audited photos to one canvas, holds some out, and writes out/images/*.png and out/dataset.json.
 
     A data set is never overwritten: the same one is kept (a lost image is made again), another one is refused.
-    dataset.json comes last, so an interrupted build leaves none and is simply done again.
+    dataset.json comes last, so an interrupted build leaves none and is simply done again. A refused one leaves no
+    folder.
+
+    Args:
+        audit: of the photos.
+        out: the folder of the data set itself.
+        settings: canvas and split.
+        check: sees the manifest before anything is frozen, and raises where such a data set would be of no use.
 
     Raises:
         UserError: mixed sizes, channels or depths, an impossible canvas or split, a photo that changed since the
@@ -96,6 +108,8 @@ def build_dataset(audit: PhotoAudit, out: Path, settings: DatasetSettings | None
             warnings=_enlargement(plan.photos, plan.canvas) + plan.split.warnings,
             fingerprint=plan.fingerprint(images),
         )
+        if check is not None:
+            check(manifest)
         return _publish(staged, manifest, out)
 
 
@@ -142,9 +156,13 @@ def _settle_bit_depth(photos: Sequence[Photo]) -> int:
     return next(iter(depths))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _staging_folder(out: Path) -> Iterator[Path]:
-    """A folder in `out` that is gone afterwards; what a killed build left there goes too."""
+    """A folder in `out` that is gone afterwards, and `out` too where it is new and nothing came into it.
+
+    What a killed build left there goes as well.
+    """
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for leftover in out.glob(f"{_STAGING}*"):
@@ -156,8 +174,13 @@ def _staging_folder(out: Path) -> Iterator[Path]:
             "The data set needs a folder of its own, new or its own from before.",
             "Give another folder with --out.",
         ) from None
-    with staging as name:
-        yield Path(name)
+    try:
+        with staging as name:
+            yield Path(name)
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # a data set lies in it
+                out.rmdir()
 
 
 def _write_images(staged: Path, audit: PhotoAudit, plan: _Plan) -> Iterator[DatasetImage]:
