@@ -88,6 +88,34 @@ def test_five_alone_equal_the_same_five_among_forty_byte_for_byte(run: Path, tmp
     assert len(set(many.values())) == 40
 
 
+def test_sets_of_two_training_seeds_share_no_seed_unless_asked(run: Path, tmp_path: Path) -> None:
+    third = make_run(tmp_path / "third", seed=3)
+    assert draw_samples(run, tmp_path / "a", count=2).first_seed == 0
+    manifest = draw_samples(third, tmp_path / "b", count=2)
+    assert manifest.first_seed == 3_000_000
+    assert sorted(files_of(tmp_path / "b")) == ["3000000.png", "3000001.png"]
+    assert [row.seed for row in rows_of(tmp_path / "b")] == [3_000_000, 3_000_001]
+    assert draw_samples(third, tmp_path / "c", count=2, first_seed=5).first_seed == 5
+
+
+def test_the_first_seed_of_a_set_that_grew_is_its_lowest(run: Path, tmp_path: Path) -> None:
+    draw_samples(run, tmp_path / "set", count=2, first_seed=20)
+    assert draw_samples(run, tmp_path / "set", count=2, first_seed=7).first_seed == 7
+    assert draw_samples(run, tmp_path / "set", count=2, first_seed=20).first_seed == 7
+
+
+def test_the_device_and_the_threads_are_those_asked_for(run: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    try:
+        draw_samples(run, tmp_path / "set", count=1, device="cpu", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+    with pytest.raises(UserError) as caught:
+        draw_samples(run, tmp_path / "other", count=1, device="abacus")
+    assert "abacus" in caught.value.what and "cuda" in caught.value.allowed
+
+
 def test_an_interrupted_set_goes_on_to_the_same_files(run: Path, tmp_path: Path) -> None:
     draw_samples(run, tmp_path / "straight", count=3 * BATCH)
 

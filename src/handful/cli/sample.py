@@ -16,8 +16,13 @@ EXAMPLE = "handful sample work/3_train/RUN --count 20"
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder below 3_train.", show_default=False)],
     count: Annotated[int, typer.Option(help="Images to have in the end; those already drawn are kept.")] = 1000,
-    first_seed: Annotated[int, typer.Option(help="Seed of the first image; the others follow.")] = 0,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the first image; the others follow. Default: training seed times a million."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for this set; default: 4_samples/RUN.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads of one operation; default: torch's choice.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Draws samples. Seed i gives image i, today or tomorrow, alone or among a thousand."""
@@ -27,6 +32,6 @@ def command(
     run = run.resolve()
     folder = out or Workspace(run.parent.parent).samples / run.name
     with progress_bar() as listener:
-        samples = draw_samples(run, folder, count, first_seed, listener)
+        samples = draw_samples(run, folder, count, first_seed, listener, device, threads)
     document = {"samples": str(folder), **samples.model_dump(mode="json")}
     emit(as_json, document, [f"{samples.count} samples of {samples.generator} in {folder}"])

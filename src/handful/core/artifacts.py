@@ -255,6 +255,8 @@ class SampleManifest(Artifact):
     source_type: SourceType
     seed: int
     """The training seed of the run."""
+    first_seed: int = 0
+    """The lowest seed of a sample in the set."""
     count: int
     canvas: Size
     channels: Literal[1, 3]

@@ -22,11 +22,21 @@ ROWS = "samples.jsonl"
 BATCH = 16
 """Images drawn at once. Seed s is always drawn as number s % BATCH of its block, beside the same neighbours, so that
 its pixels never depend on which other seeds were asked for: sums in a convolution may round otherwise."""
+SEEDS_A_RUN = 1_000_000
+"""Training seed s draws from seed s * SEEDS_A_RUN on."""
 
 Rows = dict[int, SampleRow]
 
 
-def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener: Listener = ignore) -> SampleManifest:
+def draw_samples(
+    run: Path,
+    out: Path,
+    count: int,
+    first_seed: int | None = None,
+    listener: Listener = ignore,
+    device: str = "auto",
+    threads: int | None = None,
+) -> SampleManifest:
     """Draws images of the seeds first_seed ... first_seed + count - 1; seed i gives image i.
 
     Always in float32. What the folder holds of this run already is kept, as far as its files are intact; a set
@@ -36,8 +46,11 @@ def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener
         run: folder of a finished (or stopped) run.
         out: folder of this set alone.
         count: images to have in the end.
-        first_seed: seed of the first image.
+        first_seed: seed of the first image; None: the run's own first, a million times its training seed, so that
+            sets of two training seeds share no noise.
         listener: hears a "drawn" event after each batch.
+        device: auto, cpu, cuda or mps.
+        threads: CPU threads of one operation, at least 1; None: torch's choice.
 
     Returns:
         The manifest; its `count` includes images of other seeds drawn into this folder before.
@@ -48,6 +61,8 @@ def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener
     """
     _check_request(count, first_seed)
     generator, trained = restore_run(run)
+    if first_seed is None:
+        first_seed = trained.seed * SEEDS_A_RUN
     _check_folder(out, _read_rows(out), trained)
     busy = UserError(
         f"Another process is drawing into {out}.",
@@ -64,6 +79,9 @@ def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener
         started = time.perf_counter() - (finished.seconds if finished is not None else 0.0)
         (out / SampleManifest.file_name).unlink(missing_ok=True)  # from here on the set is unfinished
         _write_rows(out, rows)
+        # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
+        runtime = start_runtime(device, "fp32", threads, deterministic=torch.cuda.is_available())
+        generator.to(runtime.device, runtime.memory_format)
         _draw(generator, trained, out, rows, missing, listener)
         _write_rows(out, rows)
         manifest = SampleManifest(
@@ -72,6 +90,7 @@ def draw_samples(run: Path, out: Path, count: int, first_seed: int = 0, listener
             anchor=trained.anchor,
             source_type=trained.source_type,
             seed=trained.seed,
+            first_seed=min(rows),
             count=len(rows),
             canvas=trained.canvas,
             channels=trained.channels,
@@ -90,9 +109,6 @@ def _draw(
     generator: Generator, trained: RunManifest, out: Path, rows: Rows, missing: list[int], listener: Listener
 ) -> None:
     """Draws the missing seeds block by block. Each row is written before its file, so no file lacks its row."""
-    # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
-    runtime = start_runtime(precision="fp32", deterministic=torch.cuda.is_available())
-    generator.to(runtime.device, runtime.memory_format)
     wanted, done = set(missing), 0
     for block in sorted({seed // BATCH for seed in missing}):
         seeds = range(block * BATCH, (block + 1) * BATCH)
@@ -170,10 +186,10 @@ def _is_intact(out: Path, row: SampleRow | None) -> bool:
         return False
 
 
-def _check_request(count: int, first_seed: int) -> None:
+def _check_request(count: int, first_seed: int | None) -> None:
     if count < 1:
         raise UserError(f"{count} samples were asked for.", "The least is 1.", "Give --count a number from 1.")
-    if first_seed < 0:
+    if first_seed is not None and first_seed < 0:
         raise UserError(
             f"The first seed is {first_seed}.", "Seeds are 0 and above.", "Give --first-seed a number from 0."
         )
