@@ -159,6 +159,30 @@ def test_a_photo_among_samples_of_your_own_is_refused(dataset: Path, lite0: str,
     assert "003.png has exactly the pixels of the photo images/006.png" in error.what
 
 
+def test_exactly_the_first_samples_by_seed_are_judged(dataset: Path, drawn: Path, lite0: str, tmp_path: Path) -> None:
+    write_samples(tmp_path / "four", made_images(1, 12)[:4], TRAINED_ON)
+    rows = (drawn / "samples.jsonl").read_text().splitlines(keepends=True)
+    (drawn / "samples.jsonl").write_text("".join(rows[::-1]))  # the order of lines means nothing
+    four = score_samples(tmp_path / "four", dataset, network=lite0)
+    first = score_samples(drawn, dataset, network=lite0, count=4)
+    assert first.model_copy(update={"seconds": four.seconds}) == four
+    assert first.protocol_plan["samples"] == 4
+    write_images(tmp_path / "mine", made_images(1, 12))
+    mine = score_samples(tmp_path / "mine", dataset, network=lite0, count=4)
+    assert mine.scores == four.scores
+
+
+@pytest.mark.parametrize("count", [0, 13])
+def test_more_samples_than_there_are_cannot_be_judged(
+    dataset: Path, drawn: Path, lite0: str, tmp_path: Path, count: int
+) -> None:
+    write_images(tmp_path / "mine", made_images(1, 12))
+    for folder in (drawn, tmp_path / "mine"):
+        error = refusal(folder, dataset, network=lite0, count=count)
+        assert f"{count} samples are to be judged" in error.what and "holds 12" in error.what
+        assert "1 to 12" in error.allowed and "handful sample --count" in error.do
+
+
 def test_a_missing_or_cut_list_of_samples_is_refused(dataset: Path, drawn: Path, lite0: str) -> None:
     rows = (drawn / "samples.jsonl").read_text().splitlines(keepends=True)
     (drawn / "samples.jsonl").write_text("".join(rows[:-1]))

@@ -19,6 +19,10 @@ def command(
     protocol: Annotated[str, typer.Option(help="heldout-v1 or training-v1.")] = "heldout-v1",
     features: Annotated[str, typer.Option(help="Feature network; `handful weights` lists them.")] = "inception-2015",
     fold: Annotated[int, typer.Option(help="The fold whose photos were held out.")] = 0,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Judge the first so many samples, by seed; default: all.", show_default=False),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the score card; default: 5_scores/RUN.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -30,7 +34,7 @@ def command(
     if folder is None and samples.resolve().parent.name == "4_samples":
         folder = Workspace(samples.resolve().parent.parent).scores / samples.resolve().name
     with progress_bar() as listener:
-        card = score_samples(samples, photos, folder, protocol, features, fold, listener)
+        card = score_samples(samples, photos, folder, protocol, features, fold, listener, count=count)
     rows = [("score", "value", "95 % interval", "photos", "samples")]
     for score in card.scores:
         interval = "-" if score.low is None else f"{score.low:.4g} to {score.high:.4g}"

@@ -36,6 +36,7 @@ def score_samples(
     listener: Listener = ignore,
     device: str = "auto",
     threads: int | None = None,
+    count: int | None = None,
 ) -> ScoreCard:
     """Judges samples against photos.
 
@@ -50,6 +51,8 @@ def score_samples(
         listener: hears the progress.
         device: auto, cpu, cuda or mps.
         threads: CPU threads; None leaves torch's choice.
+        count: judge the first `count` samples in order of seed; None judges all. Only cards with the same number of
+            samples can be compared.
 
     Raises:
         UserError: an unknown name, missing weights, too few images, a folder of samples that holds photos, or
@@ -61,7 +64,7 @@ def score_samples(
     known = read_photos(photos, fold, chosen.reference)
     reference = known.heldout if chosen.reference == "heldout" else known.training
     _check_reference(chosen, len(reference), fold)
-    drawn = read_samples(samples, known)
+    drawn = read_samples(samples, known, count)
     _check_run(drawn, known, fold)
     extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
     cache = out.parent / "cache" if out is not None else None

@@ -110,16 +110,22 @@ def _read_dataset(folder: Path, fold: int) -> Photos:
     )
 
 
-def read_samples(folder: Path, photos: Photos) -> Samples:
+def read_samples(folder: Path, photos: Photos, count: int | None = None) -> Samples:
     """The samples in a folder that `handful sample` made, or in a plain folder of images.
 
+    Args:
+        folder: the samples.
+        photos: what they are compared with.
+        count: take only the first `count` in order of seed (a plain folder: in natural order of the names).
+
     Raises:
-        UserError: the folder holds photos or foreign images, an image has changed, or size or bit depth differ
-            from the photos'.
+        UserError: the folder holds photos or foreign images, or fewer images than `count`; an image has changed;
+            size or bit depth differ from the photos'.
     """
     if (folder / SampleManifest.file_name).exists() or (folder / ROWS).exists():
-        return _read_drawn(folder, photos)
-    images, size = _read_plain(folder, photos.bit_depth)
+        return _read_drawn(folder, photos, count)
+    _check_count(folder, len(list_photo_files(folder)), count)
+    images, size = _read_plain(folder, photos.bit_depth, count)
     _check_shape(folder, size, images.bit_depth, photos)
     photo_names = {
         pixels: name
@@ -137,7 +143,16 @@ def read_samples(folder: Path, photos: Photos) -> Samples:
     return Samples(images, run_id=name, generator=name, anchor=False, seed=None, training_fingerprint=None)
 
 
-def _read_drawn(folder: Path, photos: Photos) -> Samples:
+def _check_count(folder: Path, there: int, count: int | None) -> None:
+    if count is not None and not 1 <= count <= there:
+        raise UserError(
+            f"{count} samples are to be judged, and {folder} holds {there}.",
+            f"--count may be 1 to {there} here.",
+            "Draw more samples with `handful sample --count`, or judge fewer.",
+        )
+
+
+def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
     manifest = SampleManifest.read(folder)
     rows = {row.file: row for row in _read_rows(folder)}
     if len(rows) != manifest.count:
@@ -154,6 +169,8 @@ def _read_drawn(folder: Path, photos: Photos) -> Samples:
                 "A folder of samples holds generated images only; a photo among them would flatter the scores.",
                 "Take that file out of the folder.",
             )
+    _check_count(folder, len(rows), count)
+    rows = {row.file: row for row in sorted(rows.values(), key=lambda row: row.seed)[:count]}
     for file, row in rows.items():
         pixels = read_png(folder / file)
         _check_shape(folder / file, Size(width=pixels.shape[1], height=pixels.shape[0]), manifest.bit_depth, photos)
@@ -187,9 +204,9 @@ def _read_rows(folder: Path) -> list[SampleRow]:
         ) from None
 
 
-def _read_plain(folder: Path, bit_depth: int | None) -> tuple[ImageSet, Size]:
-    """All images in a plain folder, which must agree in size and bit depth."""
-    paths = list_photo_files(folder)
+def _read_plain(folder: Path, bit_depth: int | None, count: int | None = None) -> tuple[ImageSet, Size]:
+    """All images in a plain folder, or the first `count`; they must agree in size and bit depth."""
+    paths = list_photo_files(folder)[:count]
     if not paths:
         raise UserError(
             f"{folder} holds no image.",
