@@ -15,6 +15,7 @@ from handful.dataset.build import build_dataset
 from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
 from handful.scores.evaluate import check_comparison, check_split, score_samples
+from handful.scores.protocol import card_name, find_protocol
 from handful.study.cells import check_cells, plan_cells, run_cell
 from handful.study.engines import run_cells
 from handful.study.plan import CompareSettings
@@ -61,7 +62,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
                 samples, scores = work.samples / run.run_id, work.scores / run.run_id
                 score_samples(samples, work.dataset, scores, protocol, settings.features, run.fold, listener)
         run_ids = tuple(sorted(run.run_id for run in runs))
-        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=run_ids).write(out)
+        cards = tuple(card_name(find_protocol(name), settings.features) for name in settings.protocol)
+        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=run_ids, protocols=cards).write(out)
         return build_report(out)
 
 

@@ -306,11 +306,39 @@ def test_a_missing_sample_file_is_said_in_its_place(tmp_path: Path) -> None:
     assert text.count("file missing") == 2  # in the sheet, and among the worst
 
 
+def compared(work: Path, *run_ids: str) -> None:
+    ComparePlan(settings={"budget": "50steps"}, run_ids=run_ids, protocols=("heldout-v1",)).write(work)
+
+
+def test_the_verdict_rests_on_the_network_of_the_last_comparison(tmp_path: Path) -> None:
+    """Cards of an earlier comparison with another network, though they are more, are neither judged nor shown."""
+    earlier = write_workspace(tmp_path, generators=("dcgan", "began"), seeds=(0, 1), protocols=("heldout-v1",))
+    for card in earlier:
+        other = card.model_copy(update={"protocol": "heldout-v1+other-network", "protocol_fingerprint": "9" * 64})
+        other.write(tmp_path / "5_scores" / card.run_id)
+    (tmp_path / "5_scores" / earlier[1].run_id / "heldout-v1.json").unlink()  # the larger group is the wrong one
+    compared(tmp_path, *(card.run_id for card in earlier))
+    result = build_report(tmp_path)
+    assert result.judgement.protocol == "heldout-v1"
+    assert [table.protocol for table in result.tables] == ["heldout-v1"]
+    assert "4 score cards of other protocols or networks are not part" in result.path.read_text(encoding="utf-8")
+
+
+def test_images_of_ones_own_stay_beside_the_comparison(tmp_path: Path) -> None:
+    card = write_workspace(tmp_path, generators=("dcgan",), protocols=("heldout-v1",))[0]
+    own = card.model_copy(update={"run_id": "from-elsewhere", "generator": "from-elsewhere", "seed": None})
+    own.write(tmp_path / "5_scores/from-elsewhere")
+    own.model_copy(update={"protocol": "training-v1"}).write(tmp_path / "5_scores/from-elsewhere")
+    compared(tmp_path, card.run_id)
+    result = build_report(tmp_path)
+    assert [(table.protocol, [row.name for row in table.rows]) for table in result.tables] == [
+        ("heldout-v1", ["dcgan", "from-elsewhere"])
+    ]
+
+
 def test_only_the_runs_of_the_last_comparison_are_shown(tmp_path: Path) -> None:
     write_workspace(tmp_path, generators=("dcgan", "began"), protocols=("heldout-v1",))
-    ComparePlan(settings={"budget": "50steps"}, run_ids=("dcgan-s0-f0-0a1b2c3d", "never-s0-f0-0a1b2c3d")).write(
-        tmp_path
-    )
+    compared(tmp_path, "dcgan-s0-f0-0a1b2c3d", "never-s0-f0-0a1b2c3d")
     result = build_report(tmp_path)
     assert [row.name for row in result.tables[0].rows] == ["dcgan"]
     assert "never-s0-f0-0a1b2c3d of the comparison was not trained." in result.missing

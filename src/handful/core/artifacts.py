@@ -209,6 +209,8 @@ class RunManifest(Artifact):
     dataset_fingerprint: str
     training_fingerprint: str
     """Over the pixel hashes of exactly the images trained on."""
+    training_pixels: tuple[str, ...] = ()
+    """Those hashes themselves (`DatasetImage.pixels_sha256`), sorted; the judge refuses to hold one of them out."""
     canvas: Size
     channels: Literal[1, 3]
     bit_depth: int
@@ -262,6 +264,8 @@ class SampleManifest(Artifact):
     channels: Literal[1, 3]
     bit_depth: int
     training_fingerprint: str
+    training_pixels: tuple[str, ...] = ()
+    """As in the run's manifest: pixel hashes of exactly the images that the samples can have learned from."""
     weights_sha256: str
     seconds: float
 
@@ -310,13 +314,17 @@ class ScoreCard(Artifact):
 
 
 class ComparePlan(Artifact):
-    """What `handful compare` was asked, and the runs that answer it. The report shows these runs alone."""
+    """What `handful compare` was asked, and what answers it. The report shows these runs and cards alone."""
 
     file_name: ClassVar[str] = "compare.json"
     stage: ClassVar[str] = "compare"
 
     settings: dict[str, Any]
     run_ids: tuple[str, ...]
+    protocols: tuple[str, ...]
+    """`protocol` of the score cards: protocol and network."""
+    failed: tuple[str, ...] = ()
+    """Cells that did not end, each one sentence with the reason."""
 
 
 def library_versions() -> dict[str, str]:

@@ -88,6 +88,7 @@ def _html(evidence: Evidence, verdict: Verdict, tables: tuple[Table, ...]) -> st
         facts=_facts(evidence),
         missing=evidence.missing,
         set_aside=evidence.set_aside,
+        cards_set_aside=evidence.cards_set_aside,
         score_tables=page.score_tables(tables),
         sheets=page.sheets(evidence, shown, pictures),
         extremes=page.worst_and_nearest(evidence, shown, pictures),

@@ -64,6 +64,8 @@ class Evidence:
     """What the workspace lacks, each one sentence with the command that makes it."""
     set_aside: int
     """Runs in the workspace that are not part of its last comparison."""
+    cards_set_aside: int
+    """Score cards of the runs shown, or of the user's own images, under other protocols or networks."""
 
 
 def collect(work: Path) -> Evidence:
@@ -86,13 +88,16 @@ def collect(work: Path) -> Evidence:
     runs = [_read_run(folder) for folder in _folders_with(place.train, RunManifest.file_name)]
     samples = [_read_samples(folder) for folder in _folders_with(place.samples, SampleManifest.file_name)]
     cards = [ScoreCard.read(path.parent, path.name) for path in sorted(place.scores.glob("*/*.json")) if _is_card(path)]
-    wanted = set(plan.run_ids) if plan else None
+    own_images = {card.run_id for card in cards if card.seed is None}  # judged against the same photos: always shown
+    wanted = set(plan.run_ids) | own_images if plan else None
 
     def part(run_id: str) -> bool:
         return wanted is None or run_id in wanted
 
     known = {run.manifest.run_id for run in runs} | {one.manifest.run_id for one in samples}
     known |= {card.run_id for card in cards}
+    of_runs = [card for card in cards if part(card.run_id)]
+    shown = [card for card in of_runs if plan is None or card.protocol in plan.protocols]
     evidence = Evidence(
         workspace=place,
         audit=audit,
@@ -100,9 +105,10 @@ def collect(work: Path) -> Evidence:
         plan=plan,
         runs=tuple(run for run in runs if part(run.manifest.run_id)),
         samples={one.manifest.run_id: one for one in samples if part(one.manifest.run_id)},
-        cards=tuple(card for card in cards if part(card.run_id)),
+        cards=tuple(shown),
         missing=(),
         set_aside=sum(not part(run_id) for run_id in known),
+        cards_set_aside=len(of_runs) - len(shown),
     )
     return Evidence(**{**vars(evidence), "missing": tuple(_missing(evidence))})
 
