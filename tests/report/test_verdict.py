@@ -234,6 +234,21 @@ def test_two_settings_of_one_generator_are_two_contestants() -> None:
     assert verdict.ranked == ("dcgan (0a1b2c3d)", "dcgan (ffffffff)")
 
 
+def test_generators_whose_files_share_a_name_are_never_merged() -> None:
+    cards = [
+        card(generator, kid, run_id=f"dcgan-s0-f0-{number}")
+        for number, (generator, kid) in enumerate(
+            [("dcgan", 0.02), ("/lab/old/dcgan.py", 0.05), ("/lab/new/dcgan.py", 0.08), ("/lab/mine.py", 0.1)]
+        )
+    ]
+    assert judge(cards).ranked == ("dcgan", "mine", "new/dcgan.py", "old/dcgan.py")
+
+
+def test_a_folder_of_own_images_is_not_merged_with_a_generator_of_its_name() -> None:
+    own = card("dcgan", 0.08, seed=None, run_id="dcgan")  # type: ignore[arg-type]
+    assert judge([card("dcgan", 0.02), own]).ranked == ("dcgan", "dcgan (own images)")
+
+
 def test_folds_of_different_size_name_both_counts() -> None:
     cards = [card(name, kid, fold=fold, n=8 + fold) for fold in (0, 1) for name, kid in (("a", 0.1), ("b", 0.11))]
     assert "8 to 9 held-out photos in each of 2 folds, 1 seed" in judge(cards).sentence

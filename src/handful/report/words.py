@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -48,22 +49,40 @@ def name_contestants(cards: Sequence[ScoreCard]) -> dict[str, str]:
 
 
 def name_generators(runs: Iterable[tuple[str, str, int | None, int | None]]) -> dict[str, str]:
-    """Run id -> the generator's name.
+    """Run id -> the generator's name; different generators never share one.
 
     Where one generator was run with several settings, each setting stands for itself, told apart by the last part
     of its run ids.
 
     Args:
-        runs: (run id, generator, seed, fold); the fold is None where it is not known.
+        runs: (run id, generator, seed, fold); the seed is None for images that no run drew, the fold where it is
+            not known.
     """
     runs = list(runs)
+    generated = {generator for _, generator, seed, _ in runs if seed is not None}
+    runs = [
+        (run_id, f"{one} (own images)" if seed is None and one in generated else one, seed, fold)
+        for run_id, one, seed, fold in runs
+    ]
     cells: dict[tuple[str, int | None, int], set[str]] = {}
     for run_id, generator, seed, fold in runs:
         if fold is not None:
             cells.setdefault((generator, seed, fold), set()).add(run_id)
     several = {generator for (generator, *_), ids in cells.items() if len(ids) > 1}
-    names = {}
-    for run_id, generator, _, _ in runs:
-        short = Path(generator).stem if generator.endswith(".py") else generator
-        names[run_id] = f"{short} ({run_id.rsplit('-', 1)[-1]})" if generator in several else short
-    return names
+    short = _short_names({generator for _, generator, _, _ in runs})
+    return {
+        run_id: f"{short[generator]} ({run_id.rsplit('-', 1)[-1]})" if generator in several else short[generator]
+        for run_id, generator, _, _ in runs
+    }
+
+
+def _short_names(generators: set[str]) -> dict[str, str]:
+    """Generator -> its name, or for a file its stem; files that would share a name get as much path as tells them
+    apart: 'dcgan' and 'dcgan.py', 'old/mine.py' and 'new/mine.py'."""
+    short = {one: Path(one).stem if one.endswith(".py") else one for one in generators}
+    for parts in range(1, max((len(Path(one).parts) for one in generators), default=0) + 1):
+        shared = {name for name, count in Counter(short.values()).items() if count > 1}
+        for one, name in short.items():
+            if name in shared and one.endswith(".py"):
+                short[one] = "/".join(Path(one).parts[-parts:])
+    return short
