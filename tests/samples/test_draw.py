@@ -41,6 +41,7 @@ def make_run(folder: Path, name: str = "dcgan", seed: int = 0, bit_depth: int = 
         "dataset_folder": "unused",
         "dataset_fingerprint": "d",
         "training_fingerprint": f"photos-{seed}",
+        "training_pixels": (f"pixels-{seed}",),
         "canvas": Size(width=20, height=16),
         "channels": 1,
         "bit_depth": bit_depth,
@@ -72,6 +73,7 @@ def test_a_set_is_png_files_named_by_seed_with_a_row_each_and_a_manifest(run: Pa
     manifest = draw_samples(run, tmp_path / "set", count=3, first_seed=12)
     assert sorted(files_of(tmp_path / "set")) == ["000012.png", "000013.png", "000014.png"]
     assert manifest == SampleManifest.read(tmp_path / "set")
+    assert manifest.training_pixels == ("pixels-0",)
     assert (manifest.count, manifest.run_id, manifest.canvas) == (3, "dcgan-s0", Size(width=20, height=16))
     for row in rows_of(tmp_path / "set"):
         pixels = read_png(tmp_path / "set" / row.file)
@@ -112,8 +114,9 @@ def test_the_device_and_the_threads_are_those_asked_for(run: Path, tmp_path: Pat
     finally:
         torch.set_num_threads(threads)
     with pytest.raises(UserError) as caught:
-        draw_samples(run, tmp_path / "other", count=1, device="abacus")
+        draw_samples(run, tmp_path / "set", count=2, device="abacus")
     assert "abacus" in caught.value.what and "cuda" in caught.value.allowed
+    assert SampleManifest.read(tmp_path / "set").count == 1  # the finished set stays finished
 
 
 def test_an_interrupted_set_goes_on_to_the_same_files(run: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def draw_samples(
 
     Raises:
         UserError: a run that is missing or unfinished, a count below 1, a folder that holds anything but samples
-            of these very weights, a full disk.
+            of these very weights, a device that is not there, a full disk.
     """
     _check_request(count, first_seed)
     generator, trained = restore_run(run)
@@ -76,11 +76,11 @@ def draw_samples(
         finished = SampleManifest.read(out) if (out / SampleManifest.file_name).exists() else None
         if finished is not None and not missing:
             return finished
+        # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
+        runtime = start_runtime(device, "fp32", threads, deterministic=torch.cuda.is_available())
         started = time.perf_counter() - (finished.seconds if finished is not None else 0.0)
         (out / SampleManifest.file_name).unlink(missing_ok=True)  # from here on the set is unfinished
         _write_rows(out, rows)
-        # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
-        runtime = start_runtime(device, "fp32", threads, deterministic=torch.cuda.is_available())
         generator.to(runtime.device, runtime.memory_format)
         _draw(generator, trained, out, rows, missing, listener)
         _write_rows(out, rows)
@@ -96,6 +96,7 @@ def draw_samples(
             channels=trained.channels,
             bit_depth=trained.bit_depth,
             training_fingerprint=trained.training_fingerprint,
+            training_pixels=trained.training_pixels,
             weights_sha256=_weights(trained),
             seconds=time.perf_counter() - started,
         )

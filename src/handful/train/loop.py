@@ -137,6 +137,7 @@ def train_generator(
                 dataset_folder=str(dataset.resolve()),
                 dataset_fingerprint=source.manifest.fingerprint,
                 training_fingerprint=source.fingerprint,
+                training_pixels=source.pixels,
                 canvas=source.manifest.canvas,
                 channels=source.manifest.channels,
                 bit_depth=source.manifest.bit_depth,

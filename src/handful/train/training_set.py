@@ -25,6 +25,8 @@ class TrainingSet:
     spec: ImageSpec
     fingerprint: str
     """Over the pixel hashes of exactly these images."""
+    pixels: tuple[str, ...]
+    """Those hashes themselves, sorted."""
 
 
 def read_training_set(dataset: Path, fold: int) -> TrainingSet:
@@ -49,9 +51,11 @@ def read_training_set(dataset: Path, fold: int) -> TrainingSet:
                 "Training reads the images exactly as dataset.json describes them.",
                 "Run `handful dataset` again.",
             )
+    pixels = sorted(image.pixels_sha256 for image in images)
     return TrainingSet(
         manifest=manifest,
         photos=torch.from_numpy(photos),
         spec=ImageSpec(manifest.canvas.width, manifest.canvas.height, manifest.channels),
-        fingerprint=fingerprint(sorted(image.pixels_sha256 for image in images)),
+        fingerprint=fingerprint(pixels),
+        pixels=tuple(pixels),
     )
