@@ -181,6 +181,22 @@ def test_exact_copies_stay_in_where_asked_and_never_straddle(folder: Path, out: 
     assert all(fold[f"copy{index}.png"] == fold[f"img{index}.png"] for index in range(3))
 
 
+def test_photos_that_coincide_on_the_canvas_are_on_one_side(tmp_path: Path, out: Path) -> None:
+    """Two photos that differ in full and not at all when small."""
+    folder = tmp_path / "photos"
+    for index in range(6):
+        put(folder, f"part{index}.png", noise(index, 64, 64))
+    twin = noise(0, 64, 64)
+    twin[0, 0] ^= 1
+    put(folder, "part6.png", twin)
+    for seed in range(6):
+        manifest = build(folder, out / str(seed), canvas="8", group_by=r"(\d)", seed=seed)
+        kept = {image.pixels_sha256 for image in manifest.training(0)}
+        assert not kept & {image.pixels_sha256 for image in manifest.heldout(0)}
+        assert manifest.images[0].pixels_sha256 == manifest.images[6].pixels_sha256
+        assert "2 of 7 groups" in manifest.warnings[0]
+
+
 def test_the_fingerprint_is_stable_and_follows_everything_that_matters(folder: Path, tmp_path: Path) -> None:
     def print_of(name: str, photos: Path = folder, **asked: Any) -> str:
         return build(photos, tmp_path / name, **({"canvas": "16"} | asked)).fingerprint

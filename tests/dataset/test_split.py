@@ -115,7 +115,27 @@ def test_blocks_cut_through_a_fixed_cameras_photos_and_say_so() -> None:
     split = split_photos(photos([0] * 12), DatasetSettings(split="blocks", folds=3))
     assert split.folds == tuple(index // 4 for index in range(12))
     assert len(split.warnings) == 1
-    assert "12 of 12 photos are near-duplicates of one another and blocks cut through them" in split.warnings[0]
+    assert "12 of 12 photos are near-duplicates of one another and the split cuts through them" in split.warnings[0]
+
+
+def test_group_by_merges_groups_that_share_near_duplicates_and_says_how_many() -> None:
+    listed = photos([0, 1, 2, 0, 3, 4, 5, 6, 7, 8, 9, 10])  # part0_000 and part1_003 are alike
+    for seed in range(8):
+        split = split_photos(listed, DatasetSettings(group_by=r"part(\d+)", seed=seed))
+        assert split.groups == (0,) * 6 + (1,) * 3 + (2,) * 3
+        assert split.folds[0] == split.folds[3]
+        assert split.warnings[0].startswith("2 of 4 groups (groups by 'part(\\d+)') share near-duplicate photos")
+        assert "leaves 3" in split.warnings[0] and "merged where alike" in split.words
+
+
+@pytest.mark.parametrize("asked", [{}, {"split": "blocks"}, {"folds": 3}, {"group_by": r"_(\d+)"}])
+def test_photos_with_one_and_the_same_image_are_never_on_both_sides(asked: dict[str, object]) -> None:
+    pixels = [{"a"}, {"b"}, {"c"}, {"d"}, {"e"}, {"a", "f"}]  # the first and the last share a tile
+    for seed in range(8):
+        settings = DatasetSettings.model_validate(asked | {"seed": seed})
+        split = split_photos(photos(list(range(6))), settings, pixels)
+        assert split.folds[0] == split.folds[5]
+        assert "2 of 6 groups" in split.warnings[0]
 
 
 def test_group_by_takes_the_first_capture_or_the_whole_match() -> None:
@@ -127,8 +147,9 @@ def test_group_by_takes_the_first_capture_or_the_whole_match() -> None:
         assert pattern in split.words
 
 
-def test_group_by_overrules_a_fixed_cameras_likeness() -> None:
+def test_group_by_tells_a_fixed_cameras_photos_apart_and_warns() -> None:
     split = split_photos(photos([0] * 9), DatasetSettings(group_by=r"part(\d+)"))
+    assert "9 of 9 photos are near-duplicates of one another and the split cuts through them" in split.warnings[0]
     assert len(heldout_of(split)) == 3 and len({split.groups[index] for index in heldout_of(split)}) == 1
 
 

@@ -48,10 +48,9 @@ class _Plan:
     filter: Filter
     channels: Literal[1, 3]
     bit_depth: int
-    split: Split
     folds: int
 
-    def fingerprint(self, images: Sequence[DatasetImage]) -> str:
+    def fingerprint(self, split: Split, images: Sequence[DatasetImage]) -> str:
         return fingerprint(
             {
                 "canvas": str(self.canvas),
@@ -59,7 +58,7 @@ class _Plan:
                 "filter": self.filter,
                 "channels": self.channels,
                 "bit_depth": self.bit_depth,
-                "split": self.split.words,
+                "split": split.words,
                 "folds": self.folds,
                 "images": [[image.file, image.pixels_sha256, image.group, image.fold] for image in images],
             }
@@ -92,21 +91,21 @@ def build_dataset(
     keep_out_of_photos(out, Path(audit.folder))
     plan = _settle(audit, settings)
     with _staging_folder(out) as staged:
-        images = tuple(_write_images(staged, audit, plan))
+        split, images = _split_images(plan.photos, tuple(_write_images(staged, audit, plan)), settings)
         manifest = DatasetManifest(
             canvas=plan.canvas,
             channels=plan.channels,
             bit_depth=plan.bit_depth,
             fit=plan.fit,
             filter=plan.filter,
-            split=plan.split.words,
+            split=split.words,
             folds=plan.folds,
             photo_size=Counter(photo.size for photo in plan.photos).most_common(1)[0][0],
             photo_folder=audit.folder,
             images=images,
             left_out=_left_out(audit, settings),
-            warnings=_enlargement(plan.photos, plan.canvas) + plan.split.warnings,
-            fingerprint=plan.fingerprint(images),
+            warnings=_enlargement(plan.photos, plan.canvas) + split.warnings,
+            fingerprint=plan.fingerprint(split, images),
         )
         if check is not None:
             check(manifest)
@@ -118,8 +117,8 @@ def _settle(audit: PhotoAudit, settings: DatasetSettings) -> _Plan:
     canvas, fit = settle_canvas(photos, settings)
     channels = _settle_channels(photos, settings)
     bit_depth = _settle_bit_depth(photos)
-    split = split_photos(photos, settings)
-    return _Plan(photos, canvas, fit, settings.filter, channels, bit_depth, split, settings.folds)
+    split_photos(photos, settings)  # refuses what can be refused before all photos are read again
+    return _Plan(photos, canvas, fit, settings.filter, channels, bit_depth, settings.folds)
 
 
 def _settle_channels(photos: Sequence[Photo], settings: DatasetSettings) -> Literal[1, 3]:
@@ -184,16 +183,31 @@ def _staging_folder(out: Path) -> Iterator[Path]:
 
 
 def _write_images(staged: Path, audit: PhotoAudit, plan: _Plan) -> Iterator[DatasetImage]:
-    """Writes staged/images/*.png and describes each."""
+    """Writes staged/images/*.png and describes each; the split is still to come."""
     stems = image_stems([photo.name for photo in plan.photos])
-    for photo, stem, group, fold in zip(plan.photos, stems, plan.split.groups, plan.split.folds, strict=True):
+    for photo, stem in zip(plan.photos, stems, strict=True):
         image = _read_photo(Path(audit.folder), photo, audit.stated_bit_depth)
         image = unit_to_grey(image) if plan.channels == 1 else np.repeat(image, 3 // len(image), axis=0)
         for suffix, fitted in fit_photo(image, plan.canvas, plan.fit, plan.filter):
             pixels = unit_to_integers(fitted, plan.bit_depth)
             file = f"{_IMAGES}/{stem}{suffix}.png"
             write_atomically(staged / file, png_bytes(pixels, plan.bit_depth))
-            yield DatasetImage(file=file, photo=photo.name, pixels_sha256=pixels_sha256(pixels), group=group, fold=fold)
+            written = pixels_sha256(pixels)
+            yield DatasetImage(file=file, photo=photo.name, pixels_sha256=written, group=photo.group, fold=None)
+
+
+def _split_images(
+    photos: Sequence[Photo], images: Sequence[DatasetImage], settings: DatasetSettings
+) -> tuple[Split, tuple[DatasetImage, ...]]:
+    """The split, and the images with their groups and folds."""
+    pixels: dict[str, set[str]] = {photo.name: set() for photo in photos}
+    for image in images:
+        pixels[image.photo].add(image.pixels_sha256)
+    split = split_photos(photos, settings, list(pixels.values()))
+    of_photo = dict(zip(pixels, zip(split.groups, split.folds, strict=True), strict=True))
+    return split, tuple(
+        image.model_copy(update=dict(zip(("group", "fold"), of_photo[image.photo], strict=True))) for image in images
+    )
 
 
 def _read_photo(folder: Path, photo: Photo, stated_bit_depth: int | None) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 from handful.core.artifacts import Photo
@@ -28,25 +28,27 @@ class Split:
     warnings: tuple[str, ...]
 
 
-def split_photos(photos: Sequence[Photo], settings: DatasetSettings) -> Split:
+def split_photos(
+    photos: Sequence[Photo], settings: DatasetSettings, pixels: Sequence[Collection[str]] | None = None
+) -> Split:
     """Holds photos out as `settings` say.
 
     Args:
         photos: in natural file order, at least one.
+        settings: how.
+        pixels: for each photo the pixel hashes of its images on the canvas; photos that share one stay together.
 
     Raises:
         UserError: too few photos or groups, or names that --group-by does not match.
     """
     _check_consistent(settings)
-    units, kept_together = _units(photos, settings)
+    units, kept_together, merges = _units(photos, settings, pixels or [()] * len(photos))
     if settings.heldout == 0:
         return Split(units, (None,) * len(photos), "all photos are trained on, none held out", ())
     _check_enough(photos, units, kept_together, settings)
-    if settings.split == "blocks":
-        fold_of_unit, warnings = _blocks(photos, units, settings)
-    else:
-        fold_of_unit, warnings = _whole_groups(units, settings), ()
+    fold_of_unit = _blocks(units, settings) if settings.split == "blocks" else _whole_groups(units, settings)
     folds = tuple(fold_of_unit[unit] for unit in units)
+    warnings = merges + _cut_crowd(photos, units)
     heldout = sum(fold is not None for fold in folds)
     if settings.folds > 1:
         sizes = Counter(folds)
@@ -77,24 +79,63 @@ def _check_consistent(settings: DatasetSettings) -> None:
         )
 
 
-def _units(photos: Sequence[Photo], settings: DatasetSettings) -> tuple[tuple[int, ...], str]:
-    """Unit of each photo, and in words what a unit is. An exact copy is always of its original's unit."""
-    keys: dict[str, Hashable] = {}
+def _units(
+    photos: Sequence[Photo], settings: DatasetSettings, pixels: Sequence[Collection[str]]
+) -> tuple[tuple[int, ...], str, tuple[str, ...]]:
+    """Unit of each photo, in words what a unit is, and a warning where units had to be merged.
+
+    An exact copy is always of its original's unit, and near-duplicates and equal images are of one unit. A fixed
+    camera's photos, all alike, may still be told apart by blocks, and by names where nothing else is left to split.
+    """
     crowd = _crowd(photos)
-    for photo in photos:
-        if photo.duplicate_of is not None:
-            keys[photo.name] = keys[photo.duplicate_of]
-        elif settings.group_by is not None:
-            keys[photo.name] = _matched(settings.group_by, photo.name)
-        elif settings.split == "blocks" and photo.group == crowd:
-            keys[photo.name] = photo.name
-        else:
-            keys[photo.name] = photo.group
-    numbers: dict[Hashable, int] = {}
-    units = tuple(numbers.setdefault(keys[photo.name], len(numbers)) for photo in photos)
+    rule: list[set[Hashable]] = []
+    alike: list[set[Hashable]] = []
+    for photo, hashes in zip(photos, pixels, strict=True):
+        links: set[Hashable] = {("photo", photo.duplicate_of or photo.name)}
+        if settings.group_by is None:
+            if settings.split != "blocks" or photo.group != crowd:
+                links.add(("likeness", photo.group))
+        elif photo.duplicate_of is None:
+            links.add(("name", _matched(settings.group_by, photo.name)))
+        rule.append(links)
+        alike.append({("pixels", pixels_hash) for pixels_hash in hashes})
+    stated = _linked(rule)
+    together = [links | images for links, images in zip(rule, alike, strict=True)]
+    units = _linked(together)
     if settings.group_by is not None:
-        return units, f"groups by '{settings.group_by}'"
-    return units, "blocks in file order" if settings.split == "blocks" else "groups of near-duplicates"
+        for spared in (None, crowd):
+            likeness = [{("likeness", photo.group)} if photo.group != spared else set() for photo in photos]
+            units = _linked([links | like for links, like in zip(together, likeness, strict=True)])
+            if len(set(units)) >= max(2, settings.folds):
+                break
+    kept_together = "blocks in file order" if settings.split == "blocks" else "groups of near-duplicates"
+    if settings.group_by is not None:
+        kept_together = f"groups by '{settings.group_by}'"
+    parts = Counter(unit for _, unit in set(zip(stated, units, strict=True)))
+    merged = sum(count for count in parts.values() if count > 1)
+    if not merged:
+        return units, kept_together, ()
+    return (
+        units,
+        f"{kept_together}, merged where alike,",
+        (
+            f"{merged} of {len(set(stated))} groups ({kept_together}) share near-duplicate photos or equal images and "
+            f"were merged, which leaves {len(parts)}: else held-out pictures would be among the training photos.",
+        ),
+    )
+
+
+def _linked(links: Sequence[Collection[Hashable]]) -> tuple[int, ...]:
+    """Photos that share a link, or are linked through others, get one number, counted in order of appearance."""
+    labels = list(range(len(links)))
+    first: dict[Hashable, int] = {}
+    for index, own in enumerate(links):
+        for link in own:
+            old, new = labels[index], labels[first.setdefault(link, index)]
+            if old != new:
+                labels = [new if label == old else label for label in labels]
+    numbers: dict[int, int] = {}
+    return tuple(numbers.setdefault(label, len(numbers)) for label in labels)
 
 
 def _crowd(photos: Sequence[Photo]) -> int | None:
@@ -161,9 +202,7 @@ def _target(photos: int, settings: DatasetSettings) -> int:
     return min(max(1, round(settings.heldout * photos)), photos - 1)
 
 
-def _blocks(
-    photos: Sequence[Photo], units: Sequence[int], settings: DatasetSettings
-) -> tuple[dict[int, int | None], tuple[str, ...]]:
+def _blocks(units: Sequence[int], settings: DatasetSettings) -> dict[int, int | None]:
     """Fold of each unit, units in file order (by their mean place), in runs."""
     places: dict[int, list[int]] = {}
     for place, unit in enumerate(units):
@@ -192,11 +231,15 @@ def _blocks(
         best = [run for run in runs if run[0] == min(runs)[0]]
         _, start, stop = best[int(numpy_stream(settings.seed, "held-out photos").integers(len(best)))]
         fold_of_unit.update(dict.fromkeys(line[start:stop], 0))
+    return fold_of_unit
+
+
+def _cut_crowd(photos: Sequence[Photo], units: Sequence[int]) -> tuple[str, ...]:
     crowd = _crowd(photos)
-    if crowd is None:
-        return fold_of_unit, ()
+    if len({unit for photo, unit in zip(photos, units, strict=True) if photo.group == crowd}) <= 1:
+        return ()
     alike = sum(photo.group == crowd for photo in photos)
-    return fold_of_unit, (
-        f"{alike} of {len(photos)} photos are near-duplicates of one another and blocks cut through them: held-out "
+    return (
+        f"{alike} of {len(photos)} photos are near-duplicates of one another and the split cuts through them: held-out "
         f"photos resemble training photos, and scores look better than they would on new parts.",
     )
