@@ -59,8 +59,18 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
             listener({"event": "cell", "words": f"[{len(runs)} of {len(cells)}] {cell}: {run.status}"})
         for run in runs:
             for protocol in settings.protocol:
-                samples, scores = work.samples / run.run_id, work.scores / run.run_id
-                score_samples(samples, work.dataset, scores, protocol, settings.features, run.fold, listener)
+                score_samples(
+                    work.samples / run.run_id,
+                    work.dataset,
+                    work.scores / run.run_id,
+                    protocol,
+                    settings.features,
+                    run.fold,
+                    listener,
+                    settings.train.device,
+                    settings.train.threads,
+                    settings.samples,
+                )
         run_ids = tuple(sorted(run.run_id for run in runs))
         cards = tuple(card_name(find_protocol(name), settings.features) for name in settings.protocol)
         ComparePlan(settings=settings.model_dump(mode="json"), run_ids=run_ids, protocols=cards).write(out)

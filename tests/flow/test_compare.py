@@ -94,6 +94,21 @@ def test_running_it_again_trains_and_draws_nothing_anew(photos: Path, work: Path
     assert after == before
 
 
+def test_fewer_samples_are_judged_when_fewer_are_asked_for(photos: Path, tmp_path: Path) -> None:
+    """The folder keeps the six of the first time; the second is judged as if it had been the only one."""
+    values = VALUES | {"generators": ["copies"], "settings": {}, "protocol": ["training-v1"]}
+    for samples, work in ((6, "twice"), (4, "twice"), (4, "once")):
+        handful.compare(photos, tmp_path / work, arrange_settings(values | {"samples": samples}, "the test"))
+    twice, once = (
+        ScoreCard.read(path.parent, path.name)
+        for work in ("twice", "once")
+        for path in (tmp_path / work / "5_scores").glob("*/training-v1*.json")
+    )
+    assert {score.m_samples for score in twice.scores} == {4}
+    assert twice.scores == once.scores
+    assert len(list((tmp_path / "twice/4_samples").glob("*/*.png"))) == 6
+
+
 def test_two_processes_give_the_same_weights_as_one(photos: Path, work: Path, tmp_path: Path) -> None:
     handful.compare(photos, tmp_path, arrange_settings(VALUES | {"jobs": 2}, "the test"))
     assert weights_of(tmp_path) == weights_of(work)

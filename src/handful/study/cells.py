@@ -79,6 +79,12 @@ def run_cell(
     run = train_generator(
         cell.generator, place.dataset, place.train, train_settings, settings, cell.seed, cell.fold, listener
     )
-    # Each seed of training draws its own images: equal sample seeds would tie the cells together.
-    draw_samples(place.train / run.run_id, place.samples / run.run_id, samples, cell.seed * 1_000_000, listener)
+    draw_samples(
+        place.train / run.run_id,
+        place.samples / run.run_id,
+        samples,
+        listener=listener,
+        device=train_settings.device,
+        threads=train_settings.threads,
+    )
     return run
