@@ -69,8 +69,17 @@ def test_the_share_is_met_exactly_where_every_photo_is_its_own_group(heldout: fl
     asked = DatasetSettings.model_validate({"heldout": heldout, "split": kind})
     for count in (2, 3, 10, 83):
         split = split_photos(photos(list(range(count))), asked)
-        assert len(heldout_of(split)) == min(count - 1, max(1, round(heldout * count)))
+        least = 1 if count < 4 else 2
+        assert len(heldout_of(split)) == min(count - least, max(least, round(heldout * count)))
         assert split.warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["groups", "blocks"])
+@pytest.mark.parametrize("groups", [[0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1, 1, 2], [0, 0, 1, 1, 2]])
+def test_two_photos_are_held_out_and_two_are_not_wherever_groups_allow(groups: list[int], kind: str) -> None:
+    for seed in range(8):
+        split = split_photos(photos(groups), DatasetSettings.model_validate({"split": kind, "seed": seed}))
+        assert 2 <= len(heldout_of(split)) <= len(groups) - 2
 
 
 def test_seeds_hold_out_different_photos_and_all_get_their_turn() -> None:
@@ -172,7 +181,15 @@ def test_heldout_zero_trains_on_all_even_on_one_photo() -> None:
 @pytest.mark.parametrize(
     ("groups", "asked", "words"),
     [
-        ([0], {}, ["There is 1 photo, and heldout is 0.25.", "at least 2", "--heldout 0"]),
+        (
+            [0],
+            {},
+            [
+                "There is 1 photo, and heldout is 0.25.",
+                "judging by it 4",
+                "`handful dataset --heldout 0`, then `handful train`",
+            ],
+        ),
         ([0], {"heldout": 0.5, "folds": 2}, ["There is 1 photo, and heldout is 0.5."]),
         ([0, 0, 0], {}, ["The 3 photos form 1 group(s)", "at least 2", "--split blocks", "--group-by", "--heldout 0"]),
         ([0, 0, 1, 2], {"folds": 4}, ["The 4 photos form 3 group(s)", "4 folds need at least 4", "--folds 3, "]),

@@ -29,7 +29,8 @@ class DatasetSettings(Settings):
     channels: Literal["auto", "grey", "rgb"] = "auto"
     """auto keeps what the photos have and refuses a mixture."""
     heldout: float = Field(0.25, ge=0, le=0.9)
-    """Share of the photos held out of training, at least one group; 0 trains on all. With folds, 1 / folds instead."""
+    """Share of the photos held out of training; 0 trains on all. From 4 photos on, at least 2 photos are held out and
+    2 are not, where groups allow. With folds, 1 / folds instead."""
     folds: int = Field(1, ge=1, le=20)
     """1: one held-out set. More: the photos in so many parts, each held out once."""
     split: Literal["groups", "blocks"] = "groups"

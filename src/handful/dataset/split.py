@@ -16,6 +16,10 @@ _OFF_TARGET = 0.1
 """A held-out share farther than this from the one asked for is worth a warning."""
 
 
+_LEAST_EACH_SIDE = 2
+"""Photos to train on, and photos held out: distances between sets of images are defined from 2."""
+
+
 @dataclass(frozen=True)
 class Split:
     """The answer for each photo, in the order given."""
@@ -161,8 +165,9 @@ def _check_enough(photos: Sequence[Photo], units: Sequence[int], kept_together: 
     if len(photos) == 1:
         raise UserError(
             f"There is 1 photo, and heldout is {settings.heldout:g}.",
-            "Holding a photo out needs at least 2: one to train on and one to judge by.",
-            "Add photos, or give --heldout 0 to train on this one; its scores then compare with the training photo.",
+            f"Holding a photo out needs at least 2, and judging by it {2 * _LEAST_EACH_SIDE}: {_LEAST_EACH_SIDE} to "
+            f"train on and {_LEAST_EACH_SIDE} held out.",
+            "Add photos; or train on this one without judging: `handful dataset --heldout 0`, then `handful train`.",
         )
     if count >= max(2, settings.folds):
         return
@@ -192,14 +197,22 @@ def _whole_groups(units: Sequence[int], settings: DatasetSettings) -> dict[int, 
         if total + sizes[unit] <= target:
             fold_of_unit[unit] = 0
             total += sizes[unit]
-    if total == 0:  # every group is larger than the share asked for
-        fold_of_unit[min(order, key=lambda unit: sizes[unit])] = 0
+    if total < _LEAST_EACH_SIDE:  # the other groups are larger than the share asked for
+        fitting = [unit for unit in order if _can_be_judged(sizes[unit], len(units))]
+        if fitting or total == 0:
+            chosen = min(fitting or order, key=lambda unit: sizes[unit])
+            fold_of_unit = dict.fromkeys(range(len(sizes))) | {chosen: 0}
     return fold_of_unit
 
 
 def _target(photos: int, settings: DatasetSettings) -> int:
-    """Number of photos to hold out: at least one is, and at least one is not."""
-    return min(max(1, round(settings.heldout * photos)), photos - 1)
+    """Number of photos to hold out: at least 2, and at least 2 not; of 2 and 3 photos 1."""
+    least = min(_LEAST_EACH_SIDE, photos // 2)
+    return min(max(least, round(settings.heldout * photos)), photos - least)
+
+
+def _can_be_judged(heldout: int, photos: int) -> bool:
+    return _LEAST_EACH_SIDE <= heldout <= photos - _LEAST_EACH_SIDE
 
 
 def _blocks(units: Sequence[int], settings: DatasetSettings) -> dict[int, int | None]:
@@ -222,12 +235,16 @@ def _blocks(units: Sequence[int], settings: DatasetSettings) -> dict[int, int | 
             start = stop
     else:
         target = _target(len(units), settings)
+
+        def cost(heldout: int) -> tuple[bool, int]:
+            return not _can_be_judged(heldout, len(units)), abs(heldout - target)
+
         runs = []
         for start in range(len(line)):
             stops = [stop for stop in range(start + 1, len(line) + 1) if stop - start < len(line)]
             if stops:
-                stop = min(stops, key=lambda end: abs(ends[end] - ends[start] - target))
-                runs.append((abs(ends[stop] - ends[start] - target), start, stop))
+                stop = min(stops, key=lambda end: cost(ends[end] - ends[start]))
+                runs.append((cost(ends[stop] - ends[start]), start, stop))
         best = [run for run in runs if run[0] == min(runs)[0]]
         _, start, stop = best[int(numpy_stream(settings.seed, "held-out photos").integers(len(best)))]
         fold_of_unit.update(dict.fromkeys(line[start:stop], 0))
