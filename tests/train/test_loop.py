@@ -311,6 +311,96 @@ def test_a_checkpoint_cut_in_half_is_named_with_what_to_go_on_from(
     assert train_tiny(dataset).weights_sha256 == whole.weights_sha256
 
 
+def _cut(final: Path, older: Path) -> None:
+    final.write_bytes(final.read_bytes()[: final.stat().st_size // 2])
+
+
+def _delete(final: Path, older: Path) -> None:
+    final.unlink()
+
+
+def _swap(final: Path, older: Path) -> None:
+    final.write_bytes(older.read_bytes())
+
+
+@pytest.mark.parametrize("spoil", [_cut, _delete, _swap])
+def test_a_finished_run_whose_last_checkpoint_is_lost_trains_what_is_missing(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path, spoil: Callable[[Path, Path], None]
+) -> None:
+    dataset = make_dataset()
+    whole = train_tiny(dataset)
+    folder = tmp_path / "3_train" / whole.run_id
+    older, final = RunFolder(folder).checkpoints()[-2:]
+    spoil(final, older)
+    with pytest.raises(UserError):
+        restore_run(folder)
+    heard: list[Event] = []
+    again = train_tiny(dataset, listener=heard.append)
+    assert heard[0]["resumed"] is True and f"{heard[0]['step']:07d}" in older.name
+    assert (again.status, again.steps, again.weights_sha256) == ("finished", 8, whole.weights_sha256)
+    assert restore_run(folder)[1] == again == RunManifest.read(folder)
+
+
+def test_what_the_error_about_a_cut_final_checkpoint_advises_works(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    whole = train_tiny(dataset)
+    folder = tmp_path / "3_train" / whole.run_id
+    older, final = RunFolder(folder).checkpoints()[-2:]
+    _cut(final, older)
+    with pytest.raises(UserError) as caught:
+        restore_run(folder)
+    assert str(final) in caught.value.what
+    step = int(older.stem.removeprefix("step-"))
+    assert f"Delete it; training then goes on from step {step}" in caught.value.do
+    final.unlink()
+    heard: list[Event] = []
+    again = train_tiny(dataset, listener=heard.append)
+    assert heard[0]["step"] == step and again.weights_sha256 == whole.weights_sha256
+
+
+def test_lost_time_is_trained_again_under_a_time_budget(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    first = train_tiny(dataset, budget="0.3s")
+    folder = tmp_path / "3_train" / first.run_id
+    older, final = RunFolder(folder).checkpoints()[-2:]
+    before = read_checkpoint(older)[1]
+    final.unlink()
+    heard: list[Event] = []
+    again = train_tiny(dataset, budget="0.3s", listener=heard.append)
+    assert heard[0]["step"] == before["step"]
+    assert again.seconds >= 0.3 and again.steps > before["step"] and again.status == "finished"
+
+
+def test_a_stopped_run_that_lost_its_healthy_checkpoint_does_not_go_on_from_a_collapsed_one(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    own = {"alike_from": 0.4}
+    stopped = train_tiny(dataset, own, budget="16steps", batch=250)
+    folder = tmp_path / "3_train" / stopped.run_id
+    (folder / str(stopped.checkpoint)).unlink()
+    assert RunFolder(folder).checkpoints()  # later ones, collapsed
+    heard: list[Event] = []
+    again = train_tiny(dataset, own, budget="16steps", batch=250, listener=heard.append)
+    assert heard[0]["resumed"] is False
+    assert (again.status, again.steps, again.alarms) == ("stopped", 6, stopped.alarms)
+    assert again.weights_sha256 == stopped.weights_sha256
+
+
+def test_a_generator_that_does_not_train_is_prepared_again_when_its_checkpoint_is_lost(
+    make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
+) -> None:
+    dataset = make_dataset()
+    first = train_tiny(dataset, generator=str(HERE / "tiny_memory.py"))
+    path = tmp_path / "3_train" / first.run_id / str(first.checkpoint)
+    _cut(path, path)
+    assert train_tiny(dataset, generator=str(HERE / "tiny_memory.py")).weights_sha256 == first.weights_sha256
+
+
 def test_a_checkpoint_of_another_version_is_refused(
     make_dataset: MakeDataset, train_tiny: TrainTiny, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def restore_run(run: Path) -> tuple[Generator, RunManifest]:
         raise UserError(
             f"{run / manifest.checkpoint} is not the checkpoint that run.json describes.",
             f"Its weights must have the SHA-256 {manifest.weights_sha256}.",
-            "Put the right file back, or delete the run folder and train again.",
+            "Put the right file back, or run the same `handful train` command again: it trains what is missing.",
         )
     load_modules(generator, {**states, **_averages(generator, states)}, run)
     return generator, manifest

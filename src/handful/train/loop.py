@@ -96,7 +96,8 @@ def train_generator(
         listener: hears the same events as events.jsonl.
 
     Returns:
-        The manifest of the finished or stopped run; at once where the run was finished before.
+        The manifest of the finished or stopped run; at once where the run had ended before and its final checkpoint
+        is still as it was.
 
     Raises:
         UserError: anything the user can mend: data set, settings, memory, disk, a run in use.
@@ -122,7 +123,12 @@ def train_generator(
     with folder.hold():
         run = folder.manifest()
         if run is not None and run.status != "running":
-            return run
+            if _can_be_sampled(run, folder, source):
+                return run
+            # Its final checkpoint is lost: the run goes on from the one before and ends again
+            folder.set_aside_from(folder.root / str(run.checkpoint))
+            run = run.model_copy(update={"status": "running", "checkpoint": None, "weights_sha256": None, "alarms": ()})
+            run.write(folder.root)
         # What auto chose at the first start holds for the whole run.
         precision = settings.precision if run is None else str(run.train_settings["precision"])
         runtime = start_runtime(settings.device, precision, settings.threads, settings.deterministic, settings.tuned)
@@ -154,6 +160,16 @@ def train_generator(
         return run
 
 
+def _can_be_sampled(run: RunManifest, folder: RunFolder, source: TrainingSet) -> bool:
+    """Whether the final checkpoint of an ended run is there, whole, and the one that its manifest describes."""
+    try:
+        states, _ = read_checkpoint(folder.root / str(run.checkpoint))
+    except UserError:
+        return False
+    learner = build_generator(run.generator, run.generator_settings, source.spec, run.seed)
+    return weights_sha256(learner, states) == run.weights_sha256
+
+
 def _train(
     run: RunManifest,
     folder: RunFolder,
@@ -180,7 +196,9 @@ def _train(
         states, header = read_checkpoint(saved[-1])
         load_modules(learner, states, folder.root)
         standing = Standing.of(header, folder.root)
-        folder.remove_previews_after(standing.step)
+        if standing.healthy_step is not None and not folder.checkpoint(standing.healthy_step).exists():
+            standing.healthy_step = None  # removed when a newer one was healthy, and that one is lost
+    folder.remove_previews_after(standing.step)
     divergence = DivergenceWatch(standing.loss_scales)
     collapse = CollapseWatch(0.0, standing.alike_in_a_row)
     if len(photos) > 1:  # one photo differs from nothing, so nobody knows how much samples should

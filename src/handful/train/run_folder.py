@@ -59,6 +59,12 @@ class RunFolder:
             if path != healthy:
                 path.unlink()
 
+    def set_aside_from(self, first: Path) -> None:
+        """Renames the checkpoint `first` and those after it, so that a run goes on from the one before."""
+        for path in self.checkpoints():
+            if path.name >= first.name:
+                path.replace(path.with_suffix(".set-aside"))
+
     def write_preview(self, step: int, png: bytes) -> Path:
         path = self._previews / f"step-{step:07d}.png"
         write_atomically(path, png)
