@@ -17,6 +17,8 @@ from handful.scores.base import FeatureSets, ScoreFacts
 
 DIMENSIONS = 64
 NAMES = registry.names("scores")
+PAIRS = np.repeat(np.arange(15), 2)
+"""The photos of 30 tiles, two of each."""
 
 
 def draw(seed: int, images: int) -> np.ndarray:
@@ -29,7 +31,8 @@ def draw(seed: int, images: int) -> np.ndarray:
 
 def sets(samples: np.ndarray, photos: int = 30) -> FeatureSets:
     heldout = draw(1, photos)
-    return FeatureSets(samples=samples, reference=heldout, training=draw(2, photos), heldout=heldout)
+    numbers = np.arange(photos)
+    return FeatureSets(samples, heldout, draw(2, photos), heldout, numbers, numbers, numbers)
 
 
 def badness(score: Score, facts: ScoreFacts) -> float:
@@ -72,8 +75,12 @@ def test_growing_corruption_scores_ever_worse(module: ModuleType) -> None:
 
 def test_the_order_of_images_does_not_matter(module: ModuleType) -> None:
     before = sets(draw(3, 60))
-    random = np.random.default_rng(5)
-    after = FeatureSets(**{side: random.permutation(getattr(before, side)) for side in before.__dataclass_fields__})
+    before = replace(before, reference_photos=PAIRS, training_photos=PAIRS, heldout_photos=PAIRS)
+    mixed, orders = {}, {30: np.random.default_rng(5).permutation(30), 60: np.random.default_rng(6).permutation(60)}
+    for side in before.__dataclass_fields__:
+        rows = getattr(before, side)
+        mixed[side] = rows[orders[len(rows)]]
+    after = FeatureSets(**mixed)
     first, second = module.score(before), module.score(after)
     for field in ("value", "low", "high"):
         assert getattr(first, field) == pytest.approx(getattr(second, field), rel=1e-9)

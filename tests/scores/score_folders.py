@@ -35,8 +35,10 @@ def write_images(folder: Path, images: Sequence[Integers]) -> list[str]:
     return names
 
 
-def write_dataset(folder: Path, images: Sequence[Integers], folds: Sequence[int | None]) -> DatasetManifest:
-    """A data set in which image i is held out in folds[i]."""
+def write_dataset(
+    folder: Path, images: Sequence[Integers], folds: Sequence[int | None], tiles: int = 1
+) -> DatasetManifest:
+    """A data set in which image i is held out in folds[i]; `tiles` images in a row are of one photo."""
     names = write_images(folder / "images", images)
     manifest = DatasetManifest(
         canvas=Size(width=images[0].shape[1], height=images[0].shape[0]),
@@ -49,7 +51,13 @@ def write_dataset(folder: Path, images: Sequence[Integers], folds: Sequence[int 
         photo_size=Size(width=SIDE_PX, height=SIDE_PX),
         photo_folder="photos",
         images=tuple(
-            DatasetImage(file=f"images/{name}", photo=name, pixels_sha256=pixels_sha256(image), group=row, fold=fold)
+            DatasetImage(
+                file=f"images/{name}",
+                photo=names[row - row % tiles],
+                pixels_sha256=pixels_sha256(image),
+                group=row,
+                fold=fold,
+            )
             for row, (name, image, fold) in enumerate(zip(names, images, folds, strict=True))
         ),
         left_out=(),

@@ -74,9 +74,29 @@ def test_the_interval_is_that_of_leaving_out_and_computing_anew(n: int, m: int, 
     score = fid.score(FeatureSets(samples, photos, photos, photos[:0]))
     a, b = samples[content_order(samples)], photos[content_order(photos)]
     value = fid.frechet_distance(a, b)
-    without_a = [fid.frechet_distance(np.delete(a, group, 0), b) for group in split_groups(m)]
-    without_b = [fid.frechet_distance(a, np.delete(b, group, 0)) for group in split_groups(n)]
-    expected = interval(value, spread(value, without_a, split_groups(m)), spread(value, without_b, split_groups(n)))
+    groups_a, groups_b = split_groups(np.arange(m)), split_groups(np.arange(n))
+    without_a = [fid.frechet_distance(np.delete(a, group, 0), b) for group in groups_a]
+    without_b = [fid.frechet_distance(a, np.delete(b, group, 0)) for group in groups_b]
+    sizes_a, sizes_b = ([len(group) for group in groups] for groups in (groups_a, groups_b))
+    expected = interval(value, spread(value, without_a, sizes_a), spread(value, without_b, sizes_b))
+    assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("dimensions", [100, 6])
+def test_tiles_of_one_photo_are_left_out_together(dimensions: int) -> None:
+    random = np.random.default_rng(7)
+    samples = random.normal(size=(30, dimensions))
+    mixed = random.permutation(28)
+    photos = np.repeat(np.arange(7), 4)[mixed]
+    tiles = (np.repeat(random.normal(size=(7, dimensions)), 4, 0) + 0.2 * random.normal(size=(28, dimensions)))[mixed]
+    score = fid.score(FeatureSets(samples, tiles, tiles, tiles[:0], reference_photos=photos))
+    assert score.n_reference == 7 and score.details["reference_images"] == 28
+    a = samples[content_order(samples)]
+    without_a = [fid.frechet_distance(np.delete(a, group, 0), tiles) for group in split_groups(np.arange(30))]
+    without_b = [fid.frechet_distance(a, tiles[photos != photo]) for photo in range(7)]
+    sizes_a = [len(group) for group in split_groups(np.arange(30))]
+    value = score.value
+    expected = interval(value, spread(value, without_a, sizes_a), spread(value, without_b, [4] * 7))
     assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
 
 

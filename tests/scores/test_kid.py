@@ -9,7 +9,7 @@ import pytest
 
 from handful.scores import kid
 from handful.scores.base import FeatureSets
-from handful.scores.jackknife import interval, split_groups, spread
+from handful.scores.jackknife import interval, spread
 
 
 def kid_of(samples: np.ndarray, photos: np.ndarray) -> kid.Score:
@@ -53,8 +53,8 @@ def test_the_interval_is_that_of_leaving_out_one_image_at_a_time() -> None:
     without_y = [by_definition(x, np.delete(y, row, 0)) for row in range(6)]
     expected = interval(
         score.value,
-        spread(score.value, without_x, split_groups(5)),
-        spread(score.value, without_y, split_groups(6)),
+        spread(score.value, without_x, [1] * 5),
+        spread(score.value, without_y, [1] * 6),
     )
     assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
 
@@ -65,6 +65,44 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     scores = [kid_of(random.normal(size=(60, 4)) + 0.5, random.normal(size=(40, 4))) for _ in range(200)]
     held = np.mean([score.low <= truth <= score.high for score in scores])
     assert 0.88 <= held <= 0.99
+
+
+def tiled(photos: int, tiles: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in mixed order of which those of one photo resemble each other, and the photo of each."""
+    random = np.random.default_rng(seed)
+    rows = np.repeat(random.normal(size=(photos, 4)), tiles, 0) + 0.3 * random.normal(size=(photos * tiles, 4))
+    mixed = random.permutation(photos * tiles)
+    return rows[mixed], np.repeat(np.arange(photos), tiles)[mixed]
+
+
+def test_tiles_of_one_photo_form_no_pair_and_are_left_out_together() -> None:
+    x = np.random.default_rng(6).normal(size=(5, 4))
+    y, photos = tiled(4, 3, 7)
+
+    def by_pairs(x: np.ndarray, y: np.ndarray, photos: np.ndarray) -> float:
+        kernel_x, kernel_y, across = ((a @ b.T / 4 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+        others = photos[:, None] != photos
+        within_x = (kernel_x.sum() - np.trace(kernel_x)) / (len(x) * (len(x) - 1))
+        return float(within_x + kernel_y[others].mean() - 2 * across.mean())
+
+    score = kid.score(FeatureSets(x, y, y, y[:0], reference_photos=photos))
+    assert score.value == pytest.approx(by_pairs(x, y, photos), rel=1e-12)
+    assert score.n_reference == 4 and score.details["reference_images"] == 12
+    without_x = [by_pairs(np.delete(x, row, 0), y, photos) for row in range(5)]
+    without_y = [by_pairs(x, y[photos != photo], photos[photos != photo]) for photo in range(4)]
+    expected = interval(score.value, spread(score.value, without_x, [1] * 5), spread(score.value, without_y, [3] * 4))
+    assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_tiles_of_equally_good_photos_scatter_around_zero() -> None:
+    x = np.random.default_rng(8).normal(size=(40, 4)) * 1.09**0.5
+    values = []
+    for seed in range(400):
+        y, photos = tiled(5, 6, seed)
+        values.append(kid.score(FeatureSets(x, y, y, y[:0], reference_photos=photos)).value)
+    fresh = np.random.default_rng(9).normal(size=(4000, 4)) * 1.09**0.5
+    truth = kid_of(x, fresh).value
+    assert abs(np.mean(values) - truth) < 4 * np.std(values) / 20
 
 
 def test_two_images_give_a_number_without_interval() -> None:

@@ -68,7 +68,29 @@ def test_the_interval_is_that_of_the_medians() -> None:
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * deviation, rel=0.35)
 
 
+def test_tiles_of_one_photo_are_one_draw_of_the_scale() -> None:
+    random = np.random.default_rng(2)
+    samples, photos = near(list(random.uniform(1, 3, 400))), np.repeat(np.arange(12), 20)
+    tiles = near(list(np.repeat(np.linspace(4, 9, 12), 20) + random.uniform(0, 0.01, 240)))
+    alone = score(samples, tiles)
+    found = nearest_photo.score(FeatureSets(samples, tiles, TRAINING, tiles, heldout_photos=photos))
+    assert found.value == alone.value and found.details["scale_photos"] == 12
+    assert found.high - found.low > 3 * (alone.high - alone.low), "240 tiles of 12 photos tell as much as 12 photos"
+    pair = nearest_photo.score(FeatureSets(samples, tiles, TRAINING, tiles, heldout_photos=photos // 6))
+    assert any("from 2 held-out photo(s)" in note for note in pair.notes)
+    one = nearest_photo.score(FeatureSets(samples, tiles, TRAINING, tiles, heldout_photos=photos * 0))
+    assert one.low is None
+
+
+def test_a_tile_is_not_measured_against_its_own_photo() -> None:
+    tiles = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 100.0], [0.0, 101.0]])
+    photos = np.array([0, 0, 1, 1])
+    found = nearest_photo.score(FeatureSets(near([10, 20]), tiles, tiles, tiles[:0], training_photos=photos))
+    assert found.details["median_photo_distance"] == pytest.approx((99 + 100) / 2)
+    assert found.n_reference == 2 and found.details["reference_images"] == 4
+
+
 def test_held_out_copies_of_training_photos_are_refused() -> None:
     with pytest.raises(UserError) as error:
         score(near([1, 2]), near([0, 0, 0]))
-    assert "3 held-out photos" in error.value.what and "handful dataset" in error.value.do
+    assert "3 held-out images" in error.value.what and "handful dataset" in error.value.do

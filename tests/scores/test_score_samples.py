@@ -13,7 +13,7 @@ from handful.core.artifacts import DatasetManifest, ScoreCard
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
 from handful.core.images import png_bytes
-from handful.scores.evaluate import check_comparison, score_samples
+from handful.scores.evaluate import check_comparison, check_split, score_samples
 from handful.scores.image_sets import training_fingerprint
 
 PHOTOS = made_images(0, 10)
@@ -109,6 +109,19 @@ def test_plain_folders_are_scored_as_held_out_or_training_photos(lite0: str, tmp
     assert [score.name for score in training.scores] == ["fid", "kid", "nearest_photo"]
     assert (heldout.run_id, heldout.seed) == ("mine", None)
     assert heldout.scores[0].value == pytest.approx(training.scores[0].value)
+
+
+def test_tiles_count_as_the_photos_they_were_made_from(drawn: Path, lite0: str, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "two", PHOTOS, [0, 0, 0, 0, *[None] * 6], tiles=2)
+    write_samples(tmp_path / "drawn", made_images(1, 12), PHOTOS[4:])
+    card = score_samples(tmp_path / "drawn", tmp_path / "two", network=lite0)
+    assert [score.n_reference for score in card.scores] == [2, 2, 3]
+    assert [score.details["reference_images"] for score in card.scores] == [4, 4, 6]
+    assert [score.low for score in card.scores[:2]] == [None, None]
+    write_dataset(tmp_path / "one", PHOTOS, [0, 0, *[None] * 8], tiles=2)
+    assert "1 held-out photo" in refusal(drawn, tmp_path / "one", network=lite0).what
+    with pytest.raises(UserError, match="1 held-out photo"):
+        check_split(DatasetManifest.read(tmp_path / "one"), ["heldout-v1"])
 
 
 def test_too_few_held_out_photos_are_refused_with_both_numbers(drawn: Path, tmp_path: Path, lite0: str) -> None:

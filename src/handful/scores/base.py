@@ -15,6 +15,7 @@ import numpy.typing as npt
 from handful.core.errors import UserError
 
 Features = npt.NDArray[np.floating[Any]]
+PhotoNumbers = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,20 @@ class FeatureSets:
     """The photos that the generator saw."""
     heldout: Features
     """The photos that it never saw; may have 0 rows."""
+    reference_photos: PhotoNumbers | None = None
+    """The photo that each row was made from, by number: tiles of one photo share it. None: each row is a photo."""
+    training_photos: PhotoNumbers | None = None
+    heldout_photos: PhotoNumbers | None = None
+
+
+def photo_numbers(features: Features, stated: PhotoNumbers | None) -> PhotoNumbers:
+    """The photo of each row, as stated, or each row its own."""
+    return np.arange(len(features)) if stated is None else stated
+
+
+def count_photos(features: Features, stated: PhotoNumbers | None) -> int:
+    """How many photos the rows were made from."""
+    return len(np.unique(photo_numbers(features, stated)))
 
 
 def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets) -> None:
@@ -55,8 +70,10 @@ def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets) -> None:
     Raises:
         UserError: too few photos or samples.
     """
-    photos = len(sets.reference if facts.compares_with == "reference" else sets.training)
-    kind = "reference" if facts.compares_with == "reference" else "training"
+    if facts.compares_with == "reference":
+        kind, photos = "reference", count_photos(sets.reference, sets.reference_photos)
+    else:
+        kind, photos = "training", count_photos(sets.training, sets.training_photos)
     if photos < facts.least_reference:
         raise UserError(
             f"There are {photos} {kind} photos.",

@@ -63,7 +63,7 @@ def score_samples(
     check_comparison([protocol], network)
     known = read_photos(photos, fold, chosen.reference)
     reference = known.heldout if chosen.reference == "heldout" else known.training
-    _check_reference(chosen, len(reference), fold)
+    _check_reference(chosen, len(np.unique(reference.photo_numbers())), fold)
     drawn = read_samples(samples, known, count)
     _check_run(drawn, known, fold)
     extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
@@ -78,6 +78,9 @@ def score_samples(
         reference=heldout if chosen.reference == "heldout" else training,
         training=training,
         heldout=heldout,
+        reference_photos=reference.photo_numbers(),
+        training_photos=known.training.photo_numbers(),
+        heldout_photos=known.heldout.photo_numbers(),
     )
     stated = plan(chosen, network, known.canvas, known.bit_depth, len(drawn.images))
     card = ScoreCard(
@@ -120,7 +123,7 @@ def check_split(dataset: DatasetManifest, protocols: Sequence[str]) -> None:
     for protocol in map(find_protocol, protocols):
         for fold in range(dataset.folds):
             images = dataset.heldout(fold) if protocol.reference == "heldout" else dataset.training(fold)
-            _check_reference(protocol, len(images), fold)
+            _check_reference(protocol, len({image.photo for image in images}), fold)
 
 
 def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:

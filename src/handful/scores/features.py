@@ -27,7 +27,7 @@ from handful.core.config import fingerprint
 from handful.core.images import Floats, Integers
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import write_atomically
-from handful.scores.base import Features
+from handful.scores.base import Features, PhotoNumbers
 from handful.scores.networks import Network, find_network
 from handful.scores.networks.layers import fold_batch_norms
 from handful.scores.weights import find_weights
@@ -46,9 +46,15 @@ class ImageSet:
     bit_depth: int
     read: Callable[[int], Integers]
     """Index -> integers (h, w) or (h, w, 3)."""
+    photos: tuple[str, ...] | None = None
+    """Name of the photo that each was made from: tiles of one photo share it. None: each is its own."""
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def photo_numbers(self) -> PhotoNumbers:
+        """The photo of each image, by number."""
+        return np.unique(self.names if self.photos is None else self.photos, return_inverse=True)[1]
 
 
 def preprocess(pixels: Integers, bit_depth: int, network: Network) -> Floats:

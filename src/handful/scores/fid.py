@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from handful.core.artifacts import Score
-from handful.scores.base import Features, FeatureSets, ScoreFacts, check_counts
+from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
 from handful.scores.jackknife import Indices, content_order, interval, split_groups, spread
 
 FACTS = ScoreFacts(
@@ -30,6 +30,7 @@ FACTS = ScoreFacts(
     best=0.0,
     least_reference=2,
     least_samples=2,
+    version=2,
 )
 
 _FLOOR_IMAGES = 2048
@@ -42,10 +43,12 @@ def score(sets: FeatureSets) -> Score:
         UserError: fewer than 2 of either.
     """
     check_counts("fid", FACTS, sets)
-    samples, reference = (features[content_order(features)] for features in (sets.samples, sets.reference))
-    n, m = len(reference), len(samples)
+    order = content_order(sets.reference)
+    reference, photos = sets.reference[order], photo_numbers(sets.reference, sets.reference_photos)[order]
+    samples = sets.samples[content_order(sets.samples)]
+    n, m = len(np.unique(photos)), len(samples)
     value = frechet_distance(samples, reference)
-    low, high = _interval(value, samples, reference) if min(n, m) >= 3 else (None, None)
+    low, high = _interval(value, samples, reference, photos) if min(n, m) >= 3 else (None, None)
     notes = []
     if min(n, m) < _FLOOR_IMAGES:
         notes.append(
@@ -53,8 +56,17 @@ def score(sets: FeatureSets) -> Score:
             "compare it only at these counts, best with what held-out photos score."
         )
     if low is None:
-        notes.append("No interval: leaving one image out needs at least 3 photos and 3 samples.")
-    return Score(name="fid", value=value, low=low, high=high, n_reference=n, m_samples=m, notes=tuple(notes))
+        notes.append("No interval: leaving one photo out needs at least 3 photos and 3 samples.")
+    return Score(
+        name="fid",
+        value=value,
+        low=low,
+        high=high,
+        n_reference=n,
+        m_samples=m,
+        notes=tuple(notes),
+        details={"reference_images": float(len(reference))},
+    )
 
 
 def frechet_distance(a: Features, b: Features) -> float:
@@ -81,9 +93,9 @@ def _nuclear_norm(matrix: npt.NDArray[np.floating]) -> float:
     return float(linalg.svdvals(matrix).sum())
 
 
-def _interval(value: float, a: Features, b: Features) -> tuple[float, float]:
-    """The jackknife interval over the rows of both sets, at most 20 groups a side."""
-    groups_a, groups_b = split_groups(len(a)), split_groups(len(b))
+def _interval(value: float, a: Features, b: Features, photos_b: PhotoNumbers) -> tuple[float, float]:
+    """The jackknife interval over the rows of a and the photos of b, at most 20 groups a side."""
+    groups_a, groups_b = split_groups(np.arange(len(a))), split_groups(photos_b)
     if min(len(a), len(b)) < a.shape[1]:
         difference, a, b = a.mean(0) - b.mean(0), a - a.mean(0), b - b.mean(0)
         cross = a @ b.T
@@ -92,7 +104,8 @@ def _interval(value: float, a: Features, b: Features) -> tuple[float, float]:
     else:
         without_a = [frechet_distance(np.delete(a, group, 0), b) for group in groups_a]
         without_b = [frechet_distance(a, np.delete(b, group, 0)) for group in groups_b]
-    low, high = interval(value, spread(value, without_a, groups_a), spread(value, without_b, groups_b))
+    sizes_a, sizes_b = ([len(group) for group in groups] for groups in (groups_a, groups_b))
+    low, high = interval(value, spread(value, without_a, sizes_a), spread(value, without_b, sizes_b))
     return max(low, 0.0), high
 
 

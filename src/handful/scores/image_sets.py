@@ -98,7 +98,8 @@ def _read_dataset(folder: Path, fold: int) -> Photos:
                 )
         files = tuple(image.file for image in images)
         hashes = tuple(image.pixels_sha256 for image in images)
-        return ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]))
+        photos = tuple(image.photo for image in images)
+        return ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), photos)
 
     return Photos(
         training=image_set(manifest.training(fold)),

@@ -23,7 +23,7 @@ from scipy.spatial.distance import cdist
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.seeds import numpy_stream
-from handful.scores.base import FeatureSets, ScoreFacts, check_counts
+from handful.scores.base import FeatureSets, PhotoNumbers, ScoreFacts, check_counts, count_photos, photo_numbers
 
 FACTS = ScoreFacts(
     better="neither",
@@ -32,6 +32,7 @@ FACTS = ScoreFacts(
     least_reference=2,
     least_samples=2,
     compares_with="training",
+    version=2,
 )
 
 _FEW = 10
@@ -51,12 +52,13 @@ def score(sets: FeatureSets) -> Score:
     samples = np.sort(cdist(sets.samples, sets.training).min(1))
     notes = []
     if len(sets.heldout):
-        scale = np.sort(cdist(sets.heldout, sets.training).min(1))
+        scale, photos = cdist(sets.heldout, sets.training).min(1), photo_numbers(sets.heldout, sets.heldout_photos)
         kind = "held-out"
     else:
+        photos = photo_numbers(sets.training, sets.training_photos)
         among = cdist(sets.training, sets.training)
-        np.fill_diagonal(among, np.inf)
-        scale = np.sort(among.min(1))
+        among[photos[:, None] == photos] = np.inf
+        scale = among.min(1)
         kind = "training"
         notes.append(
             "No held-out photos: the scale is the distance of each training photo to its nearest other one, "
@@ -64,35 +66,44 @@ def score(sets: FeatureSets) -> Score:
         )
     if np.median(scale) == 0:
         raise UserError(
-            f"More than half of the {len(scale)} {kind} photos equal a training photo.",
+            f"More than half of the {len(scale)} {kind} images equal a training photo.",
             "nearest_photo needs photos that differ from the training photos.",
             "Build the data set again with `handful dataset`, which leaves duplicates out.",
         )
-    if len(scale) < _FEW:
-        notes.append(f"The scale comes from {len(scale)} {kind} photo(s); below {_FEW} it is rough.")
+    scale_photos = len(np.unique(photos))
+    if scale_photos < _FEW:
+        notes.append(f"The scale comes from {scale_photos} {kind} photo(s); below {_FEW} it is rough.")
     length = float(np.median(np.linalg.norm(sets.training, axis=1)))
-    low, high = _bootstrap(samples, scale) if min(len(samples), len(scale)) > 1 else (None, None)
+    low, high = _bootstrap(samples, scale, photos) if min(len(samples), scale_photos) > 1 else (None, None)
     return Score(
         name="nearest_photo",
         value=float(np.median(samples) / np.median(scale)),
         low=low,
         high=high,
-        n_reference=len(sets.training),
+        n_reference=count_photos(sets.training, sets.training_photos),
         m_samples=len(samples),
         notes=tuple(notes),
         details={
-            "closer_share": float(np.mean(samples < scale[0])),
+            "closer_share": float(np.mean(samples < scale.min())),
             "identical_share": float(np.mean(samples <= _IDENTICAL * length)),
             "median_sample_distance": float(np.median(samples)),
             "median_photo_distance": float(np.median(scale)),
-            "scale_photos": float(len(scale)),
+            "scale_photos": float(scale_photos),
+            "reference_images": float(len(sets.training)),
         },
     )
 
 
-def _bootstrap(samples: Distances, scale: Distances) -> tuple[float, float]:
-    """95 % percentile interval of the ratio; both arguments sorted, so that their order does not matter."""
+def _bootstrap(samples: Distances, scale: Distances, photos: PhotoNumbers) -> tuple[float, float]:
+    """95 % percentile interval of the ratio: draws samples, and photos with all their rows.
+
+    Both are sorted by what they hold before they are drawn, so that their order does not matter.
+    """
     random = numpy_stream(0, "nearest_photo bootstrap")
-    over, under = (np.median(random.choice(d, (_RESAMPLES, len(d))), axis=1) for d in (samples, scale))
+    drawn = random.integers(len(samples), size=(_RESAMPLES, len(samples)))
+    over = np.median(np.sort(samples)[drawn], axis=1)
+    by_photo = sorted((np.sort(scale[photos == photo]) for photo in np.unique(photos)), key=lambda rows: list(rows))
+    drawn = random.integers(len(by_photo), size=(_RESAMPLES, len(by_photo)))
+    under = np.array([np.median(np.concatenate([by_photo[photo] for photo in row])) for row in drawn])
     low, high = np.quantile(over / np.maximum(under, scale[scale > 0].min()), [0.025, 0.975])
     return float(low), float(high)
