@@ -240,6 +240,22 @@ def test_the_same_data_set_is_kept_and_a_lost_image_is_made_again(folder: Path, 
     }
 
 
+@pytest.mark.parametrize("change", ["another picture", "cut short", "no image"])
+def test_a_changed_image_is_made_again_and_the_others_stay(folder: Path, out: Path, change: str) -> None:
+    manifest = build(folder, out, canvas="16")
+    before = tree(out)
+    image = out / manifest.images[3].file
+    if change == "another picture":
+        put(out, manifest.images[3].file, noise(77, 12, 16))
+    else:
+        image.write_bytes(image.read_bytes()[:60] if change == "cut short" else b"words")
+    assert build(folder, out, canvas="16") == manifest
+    after = tree(out)
+    assert pixels_sha256(read_png(image)) == manifest.images[3].pixels_sha256
+    del before[manifest.images[3].file], after[manifest.images[3].file]
+    assert after == before
+
+
 def test_another_data_set_is_refused_and_nothing_is_overwritten(folder: Path, out: Path) -> None:
     build(folder, out, canvas="16")
     before = tree(out)

@@ -23,6 +23,7 @@ from handful.core.images import (
     integers_to_unit,
     pixels_sha256,
     png_bytes,
+    read_png,
     unit_to_grey,
     unit_to_integers,
 )
@@ -73,9 +74,9 @@ def build_dataset(
 ) -> DatasetManifest:
     """Brings the audited photos to one canvas, holds some out, and writes out/images/*.png and out/dataset.json.
 
-    A data set is never overwritten: the same one is kept (a lost image is made again), another one is refused.
-    dataset.json comes last, so an interrupted build leaves none and is simply done again. A refused one leaves no
-    folder.
+    A data set is never overwritten: the same one is kept (a lost or changed image is made again), another one is
+    refused. dataset.json comes last, so an interrupted build leaves none and is simply done again. A refused one
+    leaves no folder.
 
     Args:
         audit: of the photos.
@@ -257,8 +258,8 @@ def _publish(staged: Path, manifest: DatasetManifest, out: Path) -> DatasetManif
             )
         images.mkdir(exist_ok=True)
         for image in manifest.images:
-            if not (out / image.file).exists():
-                (staged / image.file).rename(out / image.file)
+            if not _is_whole(out, image):
+                (staged / image.file).replace(out / image.file)
         return present
     if images.exists():
         if _contents(images) != _contents(staged / _IMAGES):
@@ -271,6 +272,13 @@ def _publish(staged: Path, manifest: DatasetManifest, out: Path) -> DatasetManif
         (staged / _IMAGES).rename(images)
     manifest.write(out)
     return manifest
+
+
+def _is_whole(out: Path, image: DatasetImage) -> bool:
+    try:
+        return pixels_sha256(read_png(out / image.file)) == image.pixels_sha256
+    except UserError:  # gone, or no PNG any more
+        return False
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
