@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from handful.core.seeds import torch_stream
 from handful.generators.layers import BatchNorm, PhotoBank, fused_adam, initialise, measure_batch_norms
@@ -17,6 +20,35 @@ def test_measured_statistics_are_the_means_of_the_batches() -> None:
     mean, variance = (1 + 7) / 2, (2 + 18) / 2  # unbiased variances 2 and 18
     assert not network.training
     assert network(torch.full((1, 1, 1, 1), mean + 3)).item() == pytest.approx(3 / (variance + 1e-5) ** 0.5)
+
+
+class _WithoutFloat64(TorchFunctionMode):
+    """Refuses float64 for tensors that were not moved to the CPU, as MPS does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved: list[Any] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.double and not any(args[0] is tensor for tensor in self.moved):
+            raise TypeError("this device has no float64")
+        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.cpu:
+            self.moved.append(result)
+        return result
+
+
+def test_statistics_are_measured_on_a_device_without_float64() -> None:
+    network = nn.Sequential(BatchNorm(1))
+    images = torch.randn(4, 1, 2, 2, generator=torch_stream(0, "test"))
+    with _WithoutFloat64():
+        with pytest.raises(TypeError):
+            images.double()
+        measure_batch_norms(network, [images])
+    layer = network[0]
+    assert isinstance(layer, BatchNorm) and layer.running_mean is not None
+    assert layer.running_mean.item() == pytest.approx(images.mean().item(), abs=1e-6)
+    assert layer.running_mean.dtype == torch.float32
 
 
 def test_the_second_layer_is_measured_behind_the_first_ones_batch_statistics() -> None:

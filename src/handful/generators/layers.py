@@ -37,7 +37,8 @@ def measure_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     seen: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {layer: [] for layer in layers}
     hooks = [
         layer.register_forward_pre_hook(
-            lambda layer, inputs: seen[layer].append(torch.var_mean(inputs[0].double(), dim=(0, 2, 3)))
+            # in float64, which MPS lacks, hence on the CPU
+            lambda layer, inputs: seen[layer].append(torch.var_mean(inputs[0].cpu().double(), dim=(0, 2, 3)))
         )
         for layer in layers
     ]
@@ -50,8 +51,8 @@ def measure_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
             hook.remove()
     for layer in layers:
         variances, means = zip(*seen[layer], strict=True)
-        layer.running_mean = torch.stack(means).mean(0).to(layer.weight)
-        layer.running_var = torch.stack(variances).mean(0).to(layer.weight)
+        layer.running_mean = torch.stack(means).mean(0).to(layer.weight.dtype).to(layer.weight.device)
+        layer.running_var = torch.stack(variances).mean(0).to(layer.weight.dtype).to(layer.weight.device)
     network.eval()
 
 
