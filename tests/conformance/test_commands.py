@@ -23,6 +23,7 @@ from handful.cli import (
     train,
     weights,
 )
+from handful.core.workspace import Workspace
 
 # In flow order: each example finds what the ones before it left.
 COMMANDS: list[ModuleType] = [
@@ -118,3 +119,23 @@ def test_with_json_an_error_is_one_document_too(capsys: pytest.CaptureFixture[st
     assert app.main(["photos", "no-such-folder", "--json"]) == 2
     document = json.loads(capsys.readouterr().out)
     assert set(document["error"]) == {"what", "allowed", "do"}
+
+
+def test_photos_of_another_folder_never_replace_the_audit_of_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, other, work = (str(tmp_path / name) for name in ("first", "other", "work"))
+    for folder, seed in ((first, "0"), (other, "1")):
+        assert app.main(["station", folder, "-n", "4", "--seed", seed, "--width", "64", "--height", "64"]) == 0
+    assert app.main(["dataset", first, "--out", work, "--canvas", "32"]) == 0
+    audit = tmp_path / "work/1_photos/photos.json"
+    before = audit.read_bytes()
+    capsys.readouterr()
+    assert app.main(["photos", other, "--out", work]) == 2
+    told = capsys.readouterr().err
+    assert f"holds a data set of the photos in {Path(first).resolve()}" in told and "--out" in told
+    assert audit.read_bytes() == before
+    assert app.main(["photos", first, "--out", work]) == 0
+    with Workspace(Path(work)).hold():
+        assert app.main(["photos", first, "--out", work]) == 2
+    assert "Another run holds" in capsys.readouterr().err

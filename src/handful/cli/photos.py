@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handful.cli import options
 from handful.cli.output import JsonFlag, emit, table_lines
+
+if TYPE_CHECKING:
+    from handful.core.workspace import Workspace
 
 EXAMPLE = "handful photos photos/"
 
@@ -20,12 +23,38 @@ def command(
     as_json: JsonFlag = False,
 ) -> None:
     """Reads a folder of photos and says what is in it: sizes, depths, damage, duplicates, blur, exposure."""
+    from handful.core.decode import keep_out_of_photos
     from handful.core.workspace import Workspace
     from handful.photos.audit import audit_photos, audit_rows
 
-    audit = audit_photos(folder, Workspace(out).photos if out else None, bit_depth)
+    if out is None:
+        audit = audit_photos(folder, bit_depth=bit_depth)
+    else:
+        work = Workspace(out)
+        keep_out_of_photos(out, folder)
+        _check_data_set(work, folder)
+        audit = audit_photos(folder, bit_depth=bit_depth)
+        with work.hold():
+            _check_data_set(work, folder)  # another run may have built one meanwhile
+            audit.write(work.photos)
     lines = table_lines(audit_rows(audit))
     lines += [f"left out: {file.name}: {file.reason}" for file in audit.unreadable]
     lines += [f"note: {warning}" for warning in audit.warnings]
     lines.append(f"{len(audit.photos)} photos, fingerprint {audit.fingerprint[:12]}")
     emit(as_json, audit.model_dump(mode="json"), lines)
+
+
+def _check_data_set(work: Workspace, folder: Path) -> None:
+    """Refuses to replace the audit that a standing data set of another folder was built from."""
+    from handful.core.artifacts import DatasetManifest
+    from handful.core.errors import UserError
+
+    if not (work.dataset / DatasetManifest.file_name).exists():
+        return
+    built_from = DatasetManifest.read(work.dataset).photo_folder
+    if Path(built_from) != folder.resolve():
+        raise UserError(
+            f"{work.root} holds a data set of the photos in {built_from}, and these are in {folder}.",
+            "A workspace belongs to one photo folder: its photos.json describes the photos of its data set.",
+            "Give another folder with --out, or leave --out out to look at the photos alone.",
+        )
