@@ -17,8 +17,10 @@ from handful.core.errors import UserError
 @pytest.fixture(autouse=True)
 def process_settings_kept() -> Iterator[None]:
     threads = torch.get_num_threads()
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     yield
     torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
     torch.set_flush_denormal(False)
     if torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(False)
@@ -50,6 +52,12 @@ def test_an_asked_precision_is_given_and_autocast_obeys_it() -> None:
         with start_runtime("cpu", precision).autocast():
             assert F.conv2d(image, weight).dtype == dtype
     assert start_runtime("cpu", "bf16", deterministic=True).precision == "bf16"
+
+
+def test_fp32_is_not_tf32() -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    start_runtime("cpu", "fp32")
+    assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
 
 
 def test_deterministic_means_fp32_and_can_be_switched_off_again() -> None:
