@@ -9,7 +9,7 @@ from handful.core.progress import Event, Listener
 
 
 def tensorboard_listener(folder: Path) -> Listener:
-    """Writes the losses of every step event below `folder`.
+    """Writes the losses of every step event below folder / name of the run, so that runs stay apart.
 
     Raises:
         UserError: TensorBoard is not installed.
@@ -22,13 +22,16 @@ def tensorboard_listener(folder: Path) -> Listener:
             "Its log files need the package tensorboard, an extra of Handful.",
             'Run `pip install "handful[tensorboard]"`, or leave --tensorboard out: events.jsonl has the same numbers.',
         ) from None
-    writer = SummaryWriter(str(folder))
+    writers: dict[str, SummaryWriter] = {}
 
     def listen(event: Event) -> None:
         if event["event"] == "step":
+            run = event["name"]
+            if run not in writers:
+                writers[run] = SummaryWriter(str(folder / run))
             for name, value in event["losses"].items():
-                writer.add_scalar(f"loss/{name}", value, event["step"])
-        elif event["event"] == "end":
-            writer.close()
+                writers[run].add_scalar(f"loss/{name}", value, event["step"])
+        elif event["event"] == "end" and event["name"] in writers:
+            writers.pop(event["name"]).close()
 
     return listen
