@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from handful.core import registry
-from handful.core.artifacts import ComparePlan
+from handful.core.artifacts import ComparePlan, RunManifest
 from handful.core.decode import keep_out_of_photos
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
@@ -17,7 +18,7 @@ from handful.report.build import ReportResult, build_report
 from handful.scores.evaluate import check_comparison, check_split, score_samples
 from handful.scores.protocol import card_name, find_protocol
 from handful.study.cells import check_cells, plan_cells, run_cell
-from handful.study.engines import run_cells
+from handful.study.engines import outcome_words, reason, run_cells
 from handful.study.plan import CompareSettings
 
 
@@ -31,7 +32,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         listener: hears the events of every stage.
 
     Raises:
-        UserError: whatever the user can mend; nothing finished is lost.
+        UserError: whatever the user can mend. A cell that fails does not stop the others: its error is raised after
+            the report of all that finished is written.
     """
     for name in settings.generators:  # before anything is read or built
         registry.find("generators", name)
@@ -53,10 +55,18 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
             samples=settings.samples,
             listener=listener if settings.jobs == 1 else ignore,
         )
-        runs = []
-        for cell, run in run_cells(cells, job, settings.jobs):
-            runs.append(run)
-            listener({"event": "cell", "words": f"[{len(runs)} of {len(cells)}] {cell}: {run.status}"})
+        runs: list[RunManifest] = []
+        failures: dict[str, Exception] = {}
+        with closing(run_cells(cells, job, settings.jobs)) as outcomes:
+            for ended, (cell, outcome) in enumerate(outcomes, start=1):
+                if isinstance(outcome, Exception):
+                    failures[str(cell)] = outcome
+                else:
+                    runs.append(outcome)
+                for words in outcome_words(outcome):
+                    listener({"event": "cell", "words": f"[{ended} of {len(cells)}] {cell}: {words}"})
+        if not runs:
+            raise next(iter(failures.values()))
         for run in runs:
             for protocol in settings.protocol:
                 score_samples(
@@ -73,8 +83,16 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
                 )
         run_ids = tuple(sorted(run.run_id for run in runs))
         cards = tuple(card_name(find_protocol(name), settings.features) for name in settings.protocol)
-        ComparePlan(settings=settings.model_dump(mode="json"), run_ids=run_ids, protocols=cards).write(out)
-        return build_report(out)
+        ComparePlan(
+            settings=settings.model_dump(mode="json"),
+            run_ids=run_ids,
+            protocols=cards,
+            failed=tuple(f"{cell} failed: {reason(error)}" for cell, error in failures.items()),
+        ).write(out)
+        result = build_report(out)
+        for error in failures.values():  # the first; the report holds what the others reached
+            raise error
+        return result
 
 
 def _threads(settings: CompareSettings) -> int | None:

@@ -144,9 +144,14 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
         "        raise UserError('It broke.', 'Nothing.', 'Mend it.')\n"
     )
     values = VALUES | {"generators": [str(broken), "classic"], "settings": {}}
+    said: list[str] = []
     with pytest.raises(UserError, match="It broke"):
-        handful.compare(photos, tmp_path / "w", arrange_settings(values, "the test"))
-    assert [run.split("-")[0] for run in weights_of(tmp_path / "w") if weights_of(tmp_path / "w")[run]] == ["classic"]
+        settings = arrange_settings(values, "the test")
+        handful.compare(photos, tmp_path / "w", settings, lambda event: said.append(str(event.get("words"))))
+    assert "[1 of 2] broken, seed 0, fold 0: failed: It broke." in said
+    document = json.loads((tmp_path / "w/6_report/report.json").read_text(encoding="utf-8"))
+    assert {card["generator"] for card in document["cards"]} == {"classic"}
+    assert "broken, seed 0, fold 0 failed: It broke." in document["missing"]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,7 @@ def _missing(evidence: Evidence) -> list[str]:
             if (evidence.samples if what == "samples" else evidence.cards) and not there(run.manifest.run_id):
                 lines.append(f"{run.manifest.run_id} has no {what}: `{command}` makes it.")
     if evidence.plan:
+        lines += evidence.plan.failed
         found = {run.manifest.run_id for run in evidence.runs}
         lines += [
             f"{run_id} of the comparison was not trained." for run_id in evidence.plan.run_ids if run_id not in found
