@@ -47,6 +47,26 @@ def test_a_broken_file_of_the_users_own_is_a_user_error(tmp_path: Path) -> None:
     assert "no_such_module_anywhere" in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"def broken(:\n", "SyntaxError"),
+        (b"\xff\xfe\x00", "Error"),
+        (b"FACTS = 1\n", "FACTS = 1"),
+        (b"FACTS = Facts(2, 8)\n", "FACTS = Facts(2, 8)"),
+        (b"LEAST = 2\nFACTS = Facts(least_photos=LEAST)\n", "ValueError"),
+        (b"X = 1\n", "FACTS is not there"),
+    ],
+)
+def test_a_file_that_states_no_facts_is_explained(tmp_path: Path, text: bytes, told: str) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_bytes(text)
+    with pytest.raises(UserError) as caught:
+        registry.describe("generators", str(mine))
+    assert f"{mine} states no FACTS with named literals" in caught.value.what and told in caught.value.what
+    assert "FACTS = Facts(" in caught.value.allowed and "examples/" in caught.value.do
+
+
 def test_a_file_without_a_generator_is_a_user_error(tmp_path: Path) -> None:
     mine = tmp_path / "empty.py"
     mine.write_text("X = 1\n")

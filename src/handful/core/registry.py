@@ -54,9 +54,20 @@ def names(kind: Kind) -> tuple[str, ...]:
 
 
 def describe(kind: Kind, name: str) -> Description:
-    """What the file says of itself, read without importing it."""
+    """What the file says of itself, read without importing it.
+
+    Raises:
+        UserError: no such name, or a file of the user's own that states no FACTS.
+    """
     path = find(kind, name)
-    return _parse(path.stem, path)
+    try:
+        return _parse(path.stem, path)
+    except (OSError, SyntaxError, ValueError) as error:  # ValueError: no UTF-8, a null byte, or no literal
+        raise UserError(
+            f"{path} states no FACTS with named literals: {type(error).__name__}: {error}.",
+            f"A {kind[:-1]} is a Python file with a line such as FACTS = Facts(least_photos=2, trains=True).",
+            "Correct the file; examples/ shows one that works.",
+        ) from None
 
 
 def find(kind: Kind, name: str) -> Path:
@@ -114,14 +125,17 @@ def _entries(kind: Kind) -> dict[str, Path]:
 def _parse(name: str, path: Path) -> Description:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     title, sections = _sections(ast.get_docstring(tree) or "")
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] | None = None
     settings: tuple[SettingRow, ...] = ()
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACTS":
-            assert isinstance(node.value, ast.Call)
+            if not isinstance(node.value, ast.Call) or node.value.args:
+                raise ValueError(f"FACTS = {ast.unparse(node.value)}")
             facts = {word.arg: ast.literal_eval(word.value) for word in node.value.keywords if word.arg}
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Settings" for base in node.bases):
             settings = tuple(_setting_rows(node))
+    if facts is None:
+        raise ValueError("FACTS is not there")
     return Description(name, title, sections, facts, settings, path)
 
 
