@@ -47,5 +47,8 @@ def test_broken_toml_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         read_toml(recipe)
     assert "bad.toml" in caught.value.what
+    assert "[settings.dcgan]" in caught.value.allowed
+    with pytest.raises(UserError, match=r"cannot be read: Is a directory\.\n.*TOML file.*\n.*--recipe"):
+        read_toml(tmp_path)
     with pytest.raises(UserError, match="no recipe file"):
         read_toml(tmp_path / "none.toml")

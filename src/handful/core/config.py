@@ -76,10 +76,16 @@ def read_toml(path: Path) -> dict[str, Any]:
             "A recipe is a TOML file.",
             "Check the path after --recipe.",
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"The recipe {path} cannot be read: {error.strerror}.",
+            "A recipe is a TOML file that you may read.",
+            "Check the path after --recipe.",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} is not valid TOML: {error}.",
-            'A recipe holds lines such as budget = "3min" and sections such as [generators.dcgan].',
+            'A recipe holds lines such as budget = "3min" and sections such as [settings.dcgan].',
             "Correct that line and run the command again.",
         ) from None
 
