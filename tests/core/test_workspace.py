@@ -58,6 +58,38 @@ def test_other_failures_of_the_system_keep_their_traceback(tmp_path: Path) -> No
     assert [file.name for file in tmp_path.iterdir()] == ["taken"]
 
 
+@pytest.mark.parametrize("below", ["", "deeper", "deeper/still"])
+def test_an_output_folder_that_is_a_file_is_three_lines(tmp_path: Path, below: str) -> None:
+    (tmp_path / "afile").write_text("x")
+    folder = tmp_path / "afile" / below
+    with pytest.raises(UserError) as caught, Workspace(folder).hold():
+        pass
+    assert f"Nothing can be written into {folder}" in caught.value.what and "another folder" in caught.value.do
+    with pytest.raises(UserError, match=r"Nothing can be written into"):
+        write_atomically(folder / "b.json", b"x")
+    assert (tmp_path / "afile").read_text() == "x"
+
+
+@pytest.mark.parametrize("failure", [PermissionError, FileNotFoundError])
+def test_a_folder_without_rights_is_three_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[OSError]
+) -> None:
+    def refuse(self: Path, **_: object) -> None:
+        raise failure(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match=r"Permission denied\.\n.*may write to.*\n.*rights"):
+        write_atomically(tmp_path / "new" / "b.json", b"x")
+    with pytest.raises(UserError, match=r"Permission denied\."), Workspace(tmp_path / "new").hold():
+        pass
+
+
+def test_a_damaged_log_gives_the_events_that_are_left(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event": "start"}\n{"event": \n\xff\xfe\x00\n17\n\n{"event": "end"}\n{"event": "cut"}')
+    assert [event["event"] for event in read_events(path)] == ["start", "end"]
+
+
 def test_an_event_log_on_a_full_disk_says_so_and_keeps_what_fitted(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log({"event": "start"})

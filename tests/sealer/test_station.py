@@ -137,3 +137,12 @@ def test_impossible_numbers_are_refused(tmp_path: Path, arguments: dict[str, int
         render_station(tmp_path / "out", **arguments)
     assert allowed in caught.value.allowed
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_folders_place_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "afile").write_text("x")
+    with pytest.raises(UserError, match=r"afile is a file\.\n.*new or empty folder.*\n.*another folder"):
+        render_station(tmp_path / "afile", 1, width=64, height=64)
+    with pytest.raises(UserError, match=r"Nothing can be written into"):
+        render_station(tmp_path / "afile" / "below", 1, width=64, height=64)
+    assert (tmp_path / "afile").read_text() == "x"

@@ -57,10 +57,14 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, oldest first; an unfinished last line is left out."""
+    """The events of a log, oldest first. An unfinished or damaged line is left out: a log never blocks a run."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+            event = None
+            if line.endswith(b"\n"):
+                with contextlib.suppress(ValueError, RecursionError):
+                    event = json.loads(line)
+            if isinstance(event, dict):
+                yield event

@@ -49,13 +49,18 @@ class Workspace:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, busy: UserError) -> Iterator[None]:
-    """Makes a folder and holds it for this process; raises `busy` where another holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes a folder and holds it for this process.
+
+    Raises:
+        UserError: `busy` where another process holds it, or the folder cannot be made or written to.
+    """
     lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise busy from None
+    with explain_full_disk(folder / ".lock"), _explain_unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise busy from None
     try:
         yield
     finally:
@@ -77,13 +82,27 @@ def explain_full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def _explain_unwritable(folder: Path) -> Iterator[None]:
+    """Turns the system's error into the user's where files cannot be made in `folder`."""
+    try:
+        yield
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        seen = f"{error.filename} is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(
+            f"Nothing can be written into {folder}: {seen}.",
+            "The output goes into a folder that you may write to, or a new one.",
+            "Give another folder, or change the rights of this one.",
+        ) from None
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: a temporary file beside it, flushed to disk, then renamed.
 
     Raises:
-        UserError: the disk is full; whatever stood at `path` before still stands.
+        UserError: the disk is full or the folder cannot be written to; what stood at `path` before still stands.
     """
-    with explain_full_disk(path):
+    with explain_full_disk(path), _explain_unwritable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)

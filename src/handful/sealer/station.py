@@ -147,6 +147,12 @@ def _check(count: int, width: int, height: int) -> None:
 
 def _check_folder(out: Path, header: dict[str, Any], count: int) -> None:
     """Refuses a folder that holds anything but an earlier, not longer rendering with the same settings."""
+    if out.exists() and not out.is_dir():
+        raise UserError(
+            f"{out} is a file.",
+            "The rendered station goes into a new or empty folder.",
+            "Give another folder.",
+        )
     if not out.exists() or not any(path for path in out.iterdir() if not path.name.endswith(".tmp")):
         return
     try:
