@@ -71,7 +71,8 @@ def write_dataset(
 def write_samples(folder: Path, images: Sequence[Integers], trained_on: Sequence[Integers]) -> SampleManifest:
     """A finished set of samples of a run that was trained on these images."""
     names = write_images(folder, images)
-    trained = fingerprint(sorted(pixels_sha256(image) for image in trained_on))
+    training_pixels = tuple(sorted(pixels_sha256(image) for image in trained_on))
+    trained = fingerprint(training_pixels)
     rows = [
         SampleRow(
             file=name,
@@ -95,6 +96,7 @@ def write_samples(folder: Path, images: Sequence[Integers], trained_on: Sequence
         channels=1,
         bit_depth=8,
         training_fingerprint=trained,
+        training_pixels=training_pixels,
         weights_sha256="0" * 64,
         seconds=1.0,
     )

@@ -139,13 +139,28 @@ def test_a_run_that_saw_the_held_out_photos_is_refused(dataset: Path, drawn: Pat
     write_samples(tmp_path / "leaked", made_images(1, 4), PHOTOS)
     for protocol in ("heldout-v1", "training-v1"):
         error = refusal(tmp_path / "leaked", dataset, protocol=protocol, network=lite0)
-        assert "fold 0" in error.what and "data set that the run was trained on" in error.do
+        assert "fold 0" in error.what and "data set that it was trained on" in error.do
 
 
-def test_a_plain_folder_of_the_training_photos_is_no_held_out_set(drawn: Path, lite0: str, tmp_path: Path) -> None:
-    write_images(tmp_path / "photos", TRAINED_ON)
+@pytest.mark.parametrize(("shown", "seen"), [(TRAINED_ON, 7), (TRAINED_ON[:4], 4), (PHOTOS[1:5], 2)])
+def test_a_plain_folder_with_any_training_photo_is_no_held_out_set(
+    drawn: Path, lite0: str, tmp_path: Path, shown: list[np.ndarray], seen: int
+) -> None:
+    write_images(tmp_path / "photos", shown)
     error = refusal(drawn, tmp_path / "photos", network=lite0)
-    assert "trained on exactly these 7 photos" in error.what and "training-v1" in error.do
+    first = len(shown) - seen
+    assert f"trained on {seen} of these {len(shown)} photos, for example {first:03}.png" in error.what
+    assert "never saw" in error.allowed and "training-v1" in error.do
+    assert score_samples(drawn, tmp_path / "photos", protocol="training-v1", network=lite0).scores
+
+
+def test_a_held_out_photo_with_the_pixels_of_a_training_photo_is_refused(lite0: str, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "twins", [PHOTOS[4], *PHOTOS[1:]], FOLDS)
+    write_samples(tmp_path / "drawn", made_images(1, 4), TRAINED_ON)
+    assert (
+        "1 of these 3 photos, for example images/000.png"
+        in refusal(tmp_path / "drawn", tmp_path / "twins", network=lite0).what
+    )
 
 
 def test_the_training_fingerprint_is_over_the_sorted_pixel_hashes(dataset: Path) -> None:

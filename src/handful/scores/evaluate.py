@@ -66,6 +66,8 @@ def score_samples(
     _check_reference(chosen, len(np.unique(reference.photo_numbers())), fold)
     drawn = read_samples(samples, known, count)
     _check_run(drawn, known, fold)
+    if chosen.reference == "heldout":
+        _check_unseen(drawn, known.heldout)
     extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
     cache = out.parent / "cache" if out is not None else None
 
@@ -140,21 +142,24 @@ def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:
 
 def _check_run(samples: Samples, photos: Photos, fold: int) -> None:
     """Refuses a run whose training photos are not the training photos of this fold, where both are known."""
-    seen = samples.training_fingerprint
-    if seen is None:
+    seen, folds = samples.training_fingerprint, photos.training_fingerprints
+    if seen is None or not folds or folds[fold] == seen:
         return
-    if photos.training_fingerprints:
-        if photos.training_fingerprints[fold] == seen:
-            return
-        matching = [k for k, trained in enumerate(photos.training_fingerprints) if trained == seen]
+    raise UserError(
+        f"The run {samples.run_id} was not trained on the training photos of fold {fold}.",
+        f"Only a run that never saw the held-out photos of fold {fold} may be judged with them.",
+        f"Score it with --fold {folds.index(seen)}." if seen in folds else "Give the data set that it was trained on.",
+    )
+
+
+def _check_unseen(samples: Samples, heldout: ImageSet) -> None:
+    """Refuses photos of which the run saw any, told by their pixels."""
+    known = set(samples.training_pixels)
+    seen = [name for name, pixels in zip(heldout.names, heldout.hashes, strict=True) if pixels in known]
+    if seen:
         raise UserError(
-            f"The run {samples.run_id} was not trained on the training photos of fold {fold}.",
-            f"Only a run that never saw the held-out photos of fold {fold} may be judged with them.",
-            f"Score it with --fold {matching[0]}." if matching else "Give the data set that the run was trained on.",
-        )
-    if photos.heldout and fingerprint(sorted(photos.heldout.hashes)) == seen:
-        raise UserError(
-            f"The run {samples.run_id} was trained on exactly these {len(photos.heldout)} photos.",
+            f"The run {samples.run_id} was trained on {len(seen)} of these {len(heldout)} photos, "
+            f"for example {seen[0]}.",
             "heldout-v1 needs photos that the run never saw.",
             "Give other photos, or use --protocol training-v1.",
         )

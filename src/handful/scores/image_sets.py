@@ -47,6 +47,8 @@ class Samples:
     anchor: bool
     seed: int | None
     training_fingerprint: str | None
+    training_pixels: tuple[str, ...] = ()
+    """Pixel hashes of the photos that the run was trained on; empty where they are unknown."""
 
 
 def training_fingerprint(images: Sequence[DatasetImage]) -> str:
@@ -190,6 +192,7 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
         anchor=manifest.anchor,
         seed=manifest.seed,
         training_fingerprint=manifest.training_fingerprint,
+        training_pixels=manifest.training_pixels,
     )
 
 
