@@ -49,7 +49,7 @@ from handful.generators.singan_parts.scale import (
     with_weights,
 )
 
-FACTS = Facts(least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_each=True)
+FACTS = Facts(least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia")
 
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
 _DRAWN_AT_ONCE = 4
