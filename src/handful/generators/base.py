@@ -33,8 +33,6 @@ class Facts:
     """IPTC digital source type of its samples."""
     anchor: bool = False
     """True: it only anchors a comparison and is never ranked."""
-    one_photo_each: bool = False
-    """True: it fits one photo at a time."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,11 @@ class Generator(ABC):
 
     @abstractmethod
     def sample(self, seeds: Sequence[int]) -> Tensor:
-        """Images (len(seeds), c, h, w) in [-1, 1]; image i depends on seeds[i] alone."""
+        """Images (len(seeds), c, h, w) in [-1, 1]; image i depends on seeds[i] alone.
+
+        Bit for bit that holds on one machine with one number of threads, for equal weights and an equal position of
+        the seed in the batch; elsewhere sums may round differently.
+        """
 
     @abstractmethod
     def modules(self) -> dict[str, Stateful]:
