@@ -33,6 +33,7 @@ def command(
     folds: options.Folds = None,
     split: options.Split = None,
     group_by: options.GroupBy = None,
+    split_seed: Annotated[int | None, typer.Option(help="Decides which groups are held out.")] = None,
     batch: options.Batch = None,
     augment: options.Augment = None,
     device: options.Device = None,
@@ -49,8 +50,8 @@ def command(
     flags = options.given(
         generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
         samples=samples, protocol=options.words(protocol), features=features, jobs=jobs, fit=fit, filter=filter,
-        channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by, batch=batch,
-        augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
+        channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by, split_seed=split_seed,
+        batch=batch, augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
         bit_depth=bit_depth,
     )  # fmt: skip
     values = read_toml(recipe) if recipe else {}

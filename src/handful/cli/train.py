@@ -18,7 +18,7 @@ def command(
     generator: Annotated[str, typer.Argument(help="`handful generators` lists them; or a file of yours, mine.py.")],
     work: Annotated[Path, typer.Option(help="The workspace that `handful dataset` wrote.")],
     budget: options.Budget = None,
-    seed: Annotated[int, typer.Option(help="Decides weights, batches and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides weights, batches and noise.")] = 0,
     fold: Annotated[int, typer.Option(help="The fold whose photos are held out.")] = 0,
     assignments: options.Assignments = None,
     batch: options.Batch = None,

@@ -1,15 +1,17 @@
 """What a comparison is asked to do, and how flags and recipes say it.
 
 Setting name = flag = recipe key: every setting of the comparison, of the data set and of training stands flat,
-under its own name; only a generator's own settings have a section, [settings.NAME].
+under its own name, but for the seed of the split, `split_seed`; only a generator's own settings have a section,
+[settings.NAME].
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from handful.core.config import Settings, parse_settings
 from handful.core.errors import UserError, nearest_name
@@ -22,7 +24,7 @@ class CompareSettings(Settings):
 
     generators: tuple[str, ...] = Field(("dcgan", "classic", "copies"), min_length=1)
     """Names, or paths of generator files of your own."""
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     """One training of each generator for each seed."""
     samples: int = Field(1000, ge=2)
     """Images drawn from each run."""
@@ -39,8 +41,29 @@ class CompareSettings(Settings):
     settings: dict[str, dict[str, Any]] = {}
     """Generator name -> its settings."""
 
+    @field_validator("generators", "seeds", "protocol")
+    @classmethod
+    def _each_once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        """A run that counts twice would be evidence that is not there."""
+        seen = [str(Path(value).resolve()) if str(value).endswith(".py") else value for value in values]
+        twice = [value for number, value in enumerate(values) if seen[number] in seen[:number]]
+        if twice:
+            raise UserError(
+                f"{info.field_name} names {twice[0]} more than once: {', '.join(map(str, values))}.",
+                "Each may stand there once.",
+                f"Remove the second {twice[0]}.",
+            )
+        return values
+
 
 _PARTS: dict[str, type[Settings]] = {"dataset": DatasetSettings, "train": TrainSettings}
+_OTHER_NAMES = {("dataset", "seed"): "split_seed"}  # beside `seeds`, `seed` would be read as the training's
+_HOMES = {
+    _OTHER_NAMES.get((part, field), field): (part, field)
+    for part, settings in _PARTS.items()
+    for field in settings.model_fields
+}
+"""Flat name -> the part and the field that it sets."""
 
 
 def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
@@ -57,11 +80,11 @@ def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
     parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        home = next((part for part, fields in _PARTS.items() if name in fields.model_fields), None)
         if name in own:
             flat[name] = value
-        elif home is not None:
-            parts[home][name] = value
+        elif name in _HOMES:
+            part, field = _HOMES[name]
+            parts[part][field] = value
         else:
             raise _unknown(name, where, own)
     built = {part: parse_settings(_PARTS[part], given, where) for part, given in parts.items()}
@@ -69,7 +92,7 @@ def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
 
 
 def _unknown(name: str, where: str, own: set[str]) -> UserError:
-    known = sorted(own | {field for fields in _PARTS.values() for field in fields.model_fields})
+    known = sorted(own | set(_HOMES))
     near = nearest_name(name, known)
     return UserError(
         f"{where} has no setting '{name}'.",
