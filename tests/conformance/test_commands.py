@@ -1,6 +1,7 @@
 """Every command: its help has an example, the example runs, --json prints one document, typos are explained."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 from handful.cli import (
     app,
@@ -139,3 +141,23 @@ def test_photos_of_another_folder_never_replace_the_audit_of_a_data_set(
     with Workspace(Path(work)).hold():
         assert app.main(["photos", first, "--out", work]) == 2
     assert "Another run holds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_names_that_the_output_cannot_show_stop_no_command(tmp_path: Path, encoding: str) -> None:
+    name = "Łódź.png"
+    Image.effect_noise((32, 32), 50).save(tmp_path / name)
+
+    def photos_command(*more: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "handful", "photos", *more],
+            env=os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "200"}, capture_output=True, check=False,
+        )  # fmt: skip
+
+    shown = photos_command(str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert b"\\u0141" in shown.stdout
+    document = json.loads(photos_command(str(tmp_path), "--json").stdout)
+    assert document["photos"][0]["name"] == name
+    refused = photos_command(str(tmp_path / "Łódź"))
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Annotated
@@ -72,6 +73,9 @@ def root(
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Exit status: 0 done, 1 a bug (with its traceback), 2 a user's error, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # photo names may hold what a terminal or a redirect cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(app(words, standalone_mode=False) or 0)
     except UserError as error:

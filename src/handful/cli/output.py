@@ -20,7 +20,7 @@ def emit(as_json: bool, document: Any, lines: Sequence[str]) -> None:
     if not as_json:
         print("\n".join(lines))
         return
-    print(json.dumps(document, ensure_ascii=False, default=str))
+    print(json.dumps(document, default=str))
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
