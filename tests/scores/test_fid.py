@@ -60,6 +60,23 @@ def test_full_rank_agrees_with_the_matrix_square_root() -> None:
     assert fid.frechet_distance(a, b) == pytest.approx(by_matrix_root(a, b), rel=1e-6)
 
 
+def test_many_images_of_few_directions_are_exact() -> None:
+    """d = 64 with more rows than dimensions and rank 19: B = c A + s has the closed form below."""
+    random = np.random.default_rng(8)
+    distinct = random.normal(size=(20, 64))
+    a = distinct[np.concatenate([np.arange(20), random.integers(20, size=180)])]
+    b = 1.5 * a + 0.3  # the same axes, 1.5 times the deviations
+    mean_step = b.mean(0) - a.mean(0)
+    truth = mean_step @ mean_step + 0.25 * np.trace(np.cov(a.T))
+    assert fid.frechet_distance(a, b) == pytest.approx(truth, rel=1e-12)
+    other = distinct[random.integers(20, size=150)]
+    rows = [(x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, other)]
+    step = a.mean(0) - other.mean(0)
+    norm = linalg.svdvals(rows[0] @ rows[1].T).sum()
+    expected = step @ step + sum(np.sum(x * x) for x in rows) - 2 * norm
+    assert fid.frechet_distance(a, other) == pytest.approx(expected, rel=1e-12)
+
+
 def test_few_images_break_the_matrix_square_root_and_not_ours() -> None:
     a = np.random.default_rng(4).normal(size=(20, 256))
     b, truth = a + 0.01, 0.01**2 * 256

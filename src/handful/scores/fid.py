@@ -11,7 +11,8 @@ Few images: the number is too high by about a constant divided by the number of 
 Oracle: torch-fidelity 0.4.0, on stored features; scipy's matrix square root where covariances have full rank.
 Differs: computed without a matrix square root. The trace of sqrt(S1 S2) is the nuclear norm of A B^T, where A
     and B are the centred features divided by sqrt(n - 1) and sqrt(m - 1), so that S1 = A^T A and S2 = B^T B. This
-    is exact also for singular covariances, the only kind that fewer images than dimensions give.
+    is exact also for singular covariances, the only kind that fewer images than dimensions give. With more
+    images than dimensions the triangular factor of A = Q R stands for A: R^T R = A^T A.
 """
 
 from __future__ import annotations
@@ -73,20 +74,23 @@ def frechet_distance(a: Features, b: Features) -> float:
     """The Frechet distance between Gaussians fitted to the rows of a (n, d) and b (m, d); float64, n, m >= 2."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     difference = a.mean(0) - b.mean(0)
-    a, b = ((rows - rows.mean(0)) / np.sqrt(len(rows) - 1) for rows in (a, b))
-    distance = difference @ difference + np.sum(a * a) + np.sum(b * b) - 2 * _trace_of_root(a, b)
+    a, b = (_centred(rows) for rows in (a, b))
+    root = _nuclear_norm(_few_rows(a) @ _few_rows(b).T)
+    distance = difference @ difference + np.sum(a * a) + np.sum(b * b) - 2 * root
     return max(float(distance), 0.0)  # rounding alone can take it below 0
 
 
-def _trace_of_root(a: Features, b: Features) -> float:
-    """tr sqrt(S1 S2) for S1 = a^T a, S2 = b^T b."""
-    d = a.shape[1]
-    if min(len(a), len(b)) < d:
-        return _nuclear_norm(a @ b.T)
-    # Both have full rank: with S1 = V diag(w) V^T and R = V diag(sqrt w) V^T it is the trace of sqrt(R S2 R).
-    values, vectors = linalg.eigh(a.T @ a)
-    root = b @ (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return float(np.sum(np.sqrt(np.maximum(linalg.eigvalsh(root.T @ root), 0))))
+def _centred(rows: Features) -> Features:
+    """Rows A with A^T A = their covariance."""
+    return (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
+
+
+def _few_rows(rows: Features) -> Features:
+    """At most d rows R with R^T R = A^T A for A (n, d), so that no nuclear norm of A changes: A = Q R."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    few: Features = linalg.qr(rows, mode="r")[0][: rows.shape[1]]
+    return few
 
 
 def _nuclear_norm(matrix: npt.NDArray[np.floating]) -> float:
@@ -96,31 +100,22 @@ def _nuclear_norm(matrix: npt.NDArray[np.floating]) -> float:
 def _interval(value: float, a: Features, b: Features, photos_b: PhotoNumbers) -> tuple[float, float]:
     """The jackknife interval over the rows of a and the photos of b, at most 20 groups a side."""
     groups_a, groups_b = split_groups(np.arange(len(a))), split_groups(photos_b)
-    if min(len(a), len(b)) < a.shape[1]:
-        difference, a, b = a.mean(0) - b.mean(0), a - a.mean(0), b - b.mean(0)
-        cross = a @ b.T
-        without_a = _without_each(groups_a, a, cross, difference, float(np.sum(b * b)) / (len(b) - 1))
-        without_b = _without_each(groups_b, b, cross.T, -difference, float(np.sum(a * a)) / (len(a) - 1))
-    else:
-        without_a = [frechet_distance(np.delete(a, group, 0), b) for group in groups_a]
-        without_b = [frechet_distance(a, np.delete(b, group, 0)) for group in groups_b]
+    without_a, without_b = _without_each(groups_a, a, b), _without_each(groups_b, b, a)
     sizes_a, sizes_b = ([len(group) for group in groups] for groups in (groups_a, groups_b))
     low, high = interval(value, spread(value, without_a, sizes_a), spread(value, without_b, sizes_b))
     return max(low, 0.0), high
 
 
-def _without_each(
-    groups: list[Indices], a: Features, cross: Features, difference: Features, trace_b: float
-) -> list[float]:
-    """The distance without each group of rows of `a`, from the cross matrix alone (low rank).
+def _without_each(groups: list[Indices], a: Features, b: Features) -> list[float]:
+    """The distance to `b` without each group of rows of `a`, from one product of the two.
 
     Args:
         groups: row numbers to leave out, one group at a time.
-        a: centred rows (n, d).
-        cross: a b^T, b centred too, (n, m).
-        difference: mean of a before centring minus that of b, (d,).
-        trace_b: trace of the covariance of b.
+        a: rows (n, d).
+        b: rows (m, d).
     """
+    difference, a, b = a.mean(0) - b.mean(0), a - a.mean(0), _centred(b)
+    cross, trace_b = a @ _few_rows(b).T, np.sum(b * b)
     squares = np.sum(a * a, axis=1)
     distances = []
     for group in groups:
@@ -128,7 +123,6 @@ def _without_each(
         shift = -a[group].sum(0) / kept  # of the mean, as all rows together have mean 0
         trace_a = (squares.sum() - squares[group].sum() - kept * shift @ shift) / (kept - 1)
         rest = np.delete(cross, group, 0)
-        scale = np.sqrt((kept - 1) * (cross.shape[1] - 1))
-        root = _nuclear_norm(rest - rest.mean(0)) / scale
+        root = _nuclear_norm(rest - rest.mean(0)) / np.sqrt(kept - 1)
         distances.append(float((difference + shift) @ (difference + shift) + trace_a + trace_b - 2 * root))
     return distances
