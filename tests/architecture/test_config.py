@@ -1,6 +1,7 @@
 """Settings refuse typos and values out of range, and say what would do."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field
@@ -30,6 +31,32 @@ def test_a_value_out_of_range_is_refused_with_the_range_and_the_default() -> Non
     assert "heat is 7" in caught.value.what
     assert "less than or equal to 1" in caught.value.allowed
     assert "default is 0.5" in caught.value.do
+
+
+class Bakery(Settings):
+    shelves: tuple[int, ...] = Field((0,), min_length=1)
+    flour: Literal["wheat", "rye", "spelt"] = "wheat"
+    ovens: int = 1
+    open: bool = True
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"shelves": [1, "a"]}, "bakery: entry 2 of shelves is 'a'.\nIt must be a whole number.\nGive shelves"),
+        ({"shelves": []}, "bakery: shelves is [].\nIt must have at least 1 entry.\nGive shelves"),
+        ({"shelves": 3}, "bakery: shelves is 3.\nIt must be a list.\n"),
+        ({"flour": "ry"}, "bakery: flour is 'ry'.\nIt must be 'wheat', 'rye' or 'spelt'.\nDid you mean 'rye'?"),
+        ({"flour": 3}, "bakery: flour is 3.\nIt must be 'wheat', 'rye' or 'spelt'.\nGive flour an allowed value (the"),
+        ({"ovens": "two"}, "bakery: ovens is 'two'.\nIt must be a whole number.\n"),
+        ({"ovens": 1.5}, "bakery: ovens is 1.5.\nIt must be a whole number.\n"),
+        ({"open": "maybe"}, "bakery: open is 'maybe'.\nIt must be true or false.\n"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_explained_in_plain_words(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_settings(Bakery, values, "bakery")
+    assert str(caught.value).startswith(told)
 
 
 def test_every_user_error_has_exactly_three_lines() -> None:

@@ -117,6 +117,23 @@ def test_a_mistake_is_three_lines_and_exit_2(words: list[str], told: str, capsys
     assert shown.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "what", "allowed"),
+    [
+        (["compare", "x", "--out", "y", "--samples", "x"], "handful compare: --samples is 'x'.", "a whole number."),
+        (["score", "a", "b", "--fold", "x"], "handful score: --fold is 'x'.", "a whole number."),
+        (["dataset", "p", "--out", "y", "--heldout", "most"], "handful dataset: --heldout is 'most'.", "a number."),
+        (["station", "p", "-n", "0"], "handful station: --count is '0'.", "greater than or equal to 1."),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_option(
+    words: list[str], what: str, allowed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == what and lines[1] == f"It must be {allowed}" and "--help" in lines[2] and len(lines) == 3
+
+
 def test_with_json_an_error_is_one_document_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["photos", "no-such-folder", "--json"]) == 2
     document = json.loads(capsys.readouterr().out)

@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return int(app(words, standalone_mode=False) or 0)
+        return int(app(words, prog_name="handful", standalone_mode=False) or 0)
     except UserError as error:
         return _fail(error, words)
     except _USAGE_ERROR as error:
@@ -97,7 +97,9 @@ def _fail(error: UserError, words: list[str]) -> int:
 def _explain_usage(error: Exception) -> UserError:
     """The parser's complaint as a three-line error."""
     context = getattr(error, "ctx", None)
-    path = context.command_path.replace("root", "handful", 1) if context is not None else "handful"
+    path = context.command_path if context is not None else "handful"
+    if (wrong_value := _explain_value(error, path)) is not None:
+        return wrong_value
     known = [option for item in getattr(getattr(context, "command", None), "params", []) for option in item.opts]
     known += list(getattr(getattr(context, "command", None), "commands", {}))
     message = getattr(error, "message", "") or str(error)
@@ -107,6 +109,24 @@ def _explain_usage(error: Exception) -> UserError:
         f"{path}: {message.rstrip('.')}.",
         f"Allowed here: {', '.join(known)}." if known else "The command's own --help lists what is allowed.",
         f"Did you mean '{near}'?" if near else f"Run `{path} --help`.",
+    )
+
+
+def _explain_value(error: Exception, path: str) -> UserError | None:
+    """The error for a value that its option does not take; None where the complaint is about something else."""
+    from pydantic import ValidationError
+
+    from handful.core.config import allowed_value
+
+    parameter = getattr(error, "param", None)
+    if parameter is None or not isinstance(error.__cause__, ValidationError):
+        return None
+    name = max(parameter.opts, key=len)
+    failure = error.__cause__.errors()[0]
+    return UserError(
+        f"{path}: {name if name.startswith('-') else name.upper()} is {failure['input']!r}.",
+        allowed_value(failure),
+        f"Correct it; `{path} --help` explains it.",
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from handful.core.errors import UserError, nearest_name
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class Settings(BaseModel):
@@ -52,13 +56,55 @@ def _explain(settings_class: type[BaseModel], error: ValidationError, where: str
         return UserError(f"{where} has no setting '{name}'.", allowed, do)
     if first["type"] == "missing":
         return UserError(f"{where} lacks '{name}'.", f"It needs: {', '.join(known)}.", f"Add {name} = ...")
-    allowed = first["msg"][0].upper() + first["msg"][1:]
     default = _default_text(settings_class, str(first["loc"][0]) if first["loc"] else "")
+    near = _nearest_literal(first)
     return UserError(
-        f"{where}: {name or 'the settings'} is {first['input']!r}.",
-        f"{allowed}.",
-        f"Give {name or 'it'} an allowed value{default}.",
+        f"{where}: {_place(first['loc']) or 'the settings'} is {first['input']!r}.",
+        allowed_value(first),
+        f"Did you mean '{near}'?" if near else f"Give {name or 'it'} an allowed value{default}.",
     )
+
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list",
+}
+
+
+def allowed_value(failure: ErrorDetails) -> str:
+    """What pydantic's complaint about a value allows, as one sentence for users."""
+    kind, limits = failure["type"], failure.get("ctx", {})
+    if kind in ("too_short", "too_long"):
+        least = kind == "too_short"
+        number = limits["min_length" if least else "max_length"]
+        entries = "entry" if number == 1 else "entries"
+        return f"It must have at {'least' if least else 'most'} {number} {entries}."
+    stem, _, rest = kind.partition("_")
+    if rest in ("parsing", "type", "from_float", "number", "parsing_size") and stem in _KINDS:
+        return f"It must be {_KINDS[stem]}."
+    words = failure["msg"]
+    if words.startswith("Input should be "):
+        return f"It must be {words.removeprefix('Input should be ')}."
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """('seeds', 0) -> 'entry 1 of seeds'."""
+    place = ""
+    for part in location:
+        dotted = f"{place}.{part}" if place else str(part)
+        place = f"entry {part + 1} of {place}" if isinstance(part, int) else dotted
+    return place
+
+
+def _nearest_literal(failure: ErrorDetails) -> str | None:
+    if failure["type"] != "literal_error" or not isinstance(failure["input"], str):
+        return None
+    return nearest_name(failure["input"], re.findall(r"'([^']*)'", failure["ctx"]["expected"]))
 
 
 def _default_text(settings_class: type[BaseModel], name: str) -> str:
