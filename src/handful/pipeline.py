@@ -7,8 +7,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from handful.core import registry
-from handful.core.artifacts import ComparePlan, RunManifest
+from handful.core.artifacts import ComparePlan, DatasetManifest, RunManifest
 from handful.core.decode import keep_out_of_photos
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
@@ -17,7 +16,7 @@ from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
 from handful.scores.evaluate import check_comparison, check_split, score_samples
 from handful.scores.protocol import card_name, find_protocol
-from handful.study.cells import check_cells, plan_cells, run_cell
+from handful.study.cells import Cell, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
 from handful.study.plan import CompareSettings
 
@@ -35,18 +34,15 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         UserError: whatever the user can mend. A cell that fails does not stop the others: its error is raised after
             the report of all that finished is written.
     """
-    for name in settings.generators:  # before anything is read or built
-        registry.find("generators", name)
+    check_generators(settings.generators, settings.settings)
     check_comparison(settings.protocol, settings.features)
     work = Workspace(out)
     audit = audit_photos(photos, bit_depth=settings.bit_depth)
     keep_out_of_photos(out, photos)
     with work.hold():
-        dataset = build_dataset(audit, work.dataset, settings.dataset)
+        dataset = build_dataset(audit, work.dataset, settings.dataset, partial(_check_dataset, settings))
         audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
-        check_split(dataset, settings.protocol)
-        cells = plan_cells(settings.generators, settings.seeds, range(dataset.folds))
-        check_cells(cells, dataset, settings.settings)
+        cells = _cells(settings, dataset)
         job = partial(
             run_cell,
             work=out,
@@ -93,6 +89,16 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         for error in failures.values():  # the first; the report holds what the others reached
             raise error
         return result
+
+
+def _cells(settings: CompareSettings, dataset: DatasetManifest) -> list[Cell]:
+    return plan_cells(settings.generators, settings.seeds, range(dataset.folds))
+
+
+def _check_dataset(settings: CompareSettings, dataset: DatasetManifest) -> None:
+    """Refuses, before it is frozen, a data set that cannot be learned from or judged with."""
+    check_split(dataset, settings.protocol)
+    check_cells(_cells(settings, dataset), dataset)
 
 
 def _threads(settings: CompareSettings) -> int | None:

@@ -167,6 +167,8 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
         ({"settings": {"dcgna": {}}}, "dcgan"),
         ({"heldout": 0.0}, "--heldout"),
         ({"canvas": "4"}, "--canvas"),
+        ({"generators": ["dcgan", "classic"], "settings": {"classic": {"shfit": 1}}}, "classic"),
+        ({"generators": ["dcgan", "singan"]}, "singan"),  # which needs 25 px, and the canvas is 24x18
     ],
 )
 def test_a_mistake_is_refused_before_anything_is_trained(
@@ -176,6 +178,7 @@ def test_a_mistake_is_refused_before_anything_is_trained(
         handful.compare(photos, tmp_path / "w", arrange_settings(VALUES | change, "the recipe"))
     assert told in str(caught.value)
     assert not (tmp_path / "w/3_train").exists()
+    assert not (tmp_path / "w/2_dataset/dataset.json").exists(), "the mistake froze a data set"
 
 
 def test_a_workspace_that_another_run_holds_is_refused(photos: Path, tmp_path: Path) -> None:

@@ -35,25 +35,30 @@ def plan_cells(generators: Sequence[str], seeds: Sequence[int], folds: Sequence[
     return [Cell(name, seed, fold) for seed in seeds for fold in folds for name in generators]
 
 
-def check_cells(
-    cells: Sequence[Cell], dataset: DatasetManifest, generator_settings: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Makes sure, before hours of training, that every cell can be run.
+def check_generators(names: Sequence[str], generator_settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes sure, before anything is built, that every generator exists and has the settings it is given.
 
     Raises:
-        UserError: settings that a generator does not have, settings of a generator that is not compared, or a
-            data set that it cannot learn from.
+        UserError: no such generator, settings that it does not have, or settings of one that is not compared.
     """
-    generators = {cell.generator for cell in cells}
+    classes = {name: generator_class(registry.load("generators", name)).settings_class for name in names}
     for name in generator_settings:
-        if name not in generators:
-            raise unknown_name("compared generator", name, generators, "handful compare --help")
+        if name not in classes:
+            raise unknown_name("compared generator", name, classes, "handful compare --help")
+    for name, settings_class in classes.items():
+        parse_settings(settings_class, dict(generator_settings.get(name, {})), f"generator {name}")
+
+
+def check_cells(cells: Sequence[Cell], dataset: DatasetManifest) -> None:
+    """Makes sure, before hours of training, that every cell can learn from the data set.
+
+    Raises:
+        UserError: a canvas, channels or too few photos that a generator cannot learn from.
+    """
     spec = ImageSpec(dataset.canvas.width, dataset.canvas.height, dataset.channels)
     for cell in cells:
-        module = registry.load("generators", cell.generator)
-        settings = dict(generator_settings.get(cell.generator, {}))
-        parse_settings(generator_class(module).settings_class, settings, f"generator {cell.generator}")
-        check_spec(cell.generator, module.FACTS, spec, len(dataset.training(cell.fold)))
+        facts = registry.load("generators", cell.generator).FACTS
+        check_spec(cell.generator, facts, spec, len(dataset.training(cell.fold)))
 
 
 def run_cell(
