@@ -39,6 +39,17 @@ def test_a_file_is_written_with_the_folders_it_needs_and_replaced(tmp_path: Path
     assert [file.name for file in path.parent.iterdir()] == ["b.json"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_the_umask_decides_who_may_read_a_file(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "b.json", b"secret")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "b.json").stat().st_mode & 0o777 == mode
+
+
 def test_a_full_disk_is_three_lines_and_what_stood_there_still_stands(tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     write_atomically(path, b"before")
