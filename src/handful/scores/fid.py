@@ -82,15 +82,16 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 def _centred(rows: Features) -> Features:
     """Rows A with A^T A = their covariance."""
-    return (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
+    centred: Features = (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
+    return centred
 
 
 def _few_rows(rows: Features) -> Features:
     """At most d rows R with R^T R = A^T A for A (n, d), so that no nuclear norm of A changes: A = Q R."""
     if len(rows) <= rows.shape[1]:
         return rows
-    few: Features = linalg.qr(rows, mode="r")[0][: rows.shape[1]]
-    return few
+    triangle: Features = linalg.qr(rows, mode="r")[0]
+    return triangle[: rows.shape[1]]
 
 
 def _nuclear_norm(matrix: npt.NDArray[np.floating]) -> float:
