@@ -1,12 +1,15 @@
 """What flags and recipes may say, and what is refused because it would be misread."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from handful import pipeline
 from handful.cli import app
 from handful.core.errors import UserError
-from handful.study.plan import arrange_settings
+from handful.report.build import ReportResult
+from handful.study.plan import CompareSettings, arrange_settings
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,45 @@ def test_the_seed_of_the_split_has_a_name_of_its_own() -> None:
 def test_a_negative_training_seed_is_refused_by_its_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["train", "dcgan", "--work", str(tmp_path), "--seed", "-1"]) == 2
     assert "greater than or equal to 0" in capsys.readouterr().err
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., CompareSettings]:
+    """Runs `handful compare` with flags over a recipe, and returns what it would do."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("deterministic = true\nseeds = [4]\n[settings.dcgan]\nwidth = 8\nlatent = 16\n")
+    heard: list[CompareSettings] = []
+
+    def listen(photos: Path, out: Path, settings: CompareSettings, listener: object) -> ReportResult:
+        heard.append(settings)
+        raise UserError("Heard.", "", "")
+
+    monkeypatch.setattr(pipeline, "compare", listen)
+
+    def ask(*flags: str) -> CompareSettings:
+        app.main(["compare", str(tmp_path), "--out", str(tmp_path / "w"), "--recipe", str(recipe), *flags])
+        return heard[-1]
+
+    return ask
+
+
+def test_flags_go_before_the_recipe_where_they_are_given(asked: Callable[..., CompareSettings]) -> None:
+    plain = asked()
+    assert plain.train.deterministic and plain.train.tuned and plain.train.threads is None
+    assert not asked("--no-deterministic").train.deterministic
+    assert not asked("--untuned").train.tuned
+    assert asked("--threads", "1").train.threads == 1
+    assert asked("--split-seed", "5").dataset.seed == 5
+
+
+def test_a_generators_setting_can_be_set_and_the_recipes_others_stay(asked: Callable[..., CompareSettings]) -> None:
+    settings = asked("--set", "dcgan.width=32", "--set", "my/own.py.depth=3").settings
+    assert settings == {"dcgan": {"width": "32", "latent": 16}, "my/own.py": {"depth": "3"}}
+
+
+def test_a_setting_without_its_generator_is_refused(
+    asked: Callable[..., CompareSettings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(["compare", str(tmp_path), "--out", str(tmp_path / "w"), "--set", "width=32"]) == 2
+    told = capsys.readouterr().err
+    assert "--set width=32" in told and "GENERATOR.width=32" in told

@@ -38,7 +38,10 @@ def command(
     augment: options.Augment = None,
     device: options.Device = None,
     precision: options.Precision = None,
-    deterministic: options.Deterministic = False,
+    threads: options.Threads = None,
+    deterministic: options.Deterministic = None,
+    untuned: options.Untuned = False,
+    assignments: options.GeneratorAssignments = None,
     bit_depth: options.BitDepth = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -52,10 +55,11 @@ def command(
         samples=samples, protocol=options.words(protocol), features=features, jobs=jobs, fit=fit, filter=filter,
         channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by, split_seed=split_seed,
         batch=batch, augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
-        bit_depth=bit_depth,
+        threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
     )  # fmt: skip
     values = read_toml(recipe) if recipe else {}
-    settings = arrange_settings(values | flags, str(recipe) if recipe else "handful compare")
+    where = str(recipe) if recipe else "handful compare"
+    settings = arrange_settings(values | flags, where, options.generator_assignments(assignments))
     with progress_bar() as listener:
         result = compare(photos, out, settings, listener)
     lines = ["", result.verdict, f"Report: {result.path}"]

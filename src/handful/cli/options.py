@@ -26,19 +26,25 @@ Augment = Annotated[str | None, typer.Option(help="Comma-separated: flip, color,
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads.")]
-Deterministic = Annotated[bool, typer.Option("--deterministic", help="Bit-identical repeats, at some cost in speed.")]
+Deterministic = Annotated[
+    bool | None,
+    typer.Option("--deterministic/--no-deterministic", help="Bit-identical repeats, at some cost in speed."),
+]
 Untuned = Annotated[bool, typer.Option("--untuned", help="Switch every speed-up off.")]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write losses for TensorBoard too.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", help="A generator's setting, NAME=VALUE; may be repeated.")
+]
+GeneratorAssignments = Annotated[
+    list[str] | None, typer.Option("--set", help="A generator's setting, GENERATOR.NAME=VALUE; may be repeated.")
 ]
 # what to compare
 Recipe = Annotated[Path | None, typer.Option(help="TOML file of settings; flags go before it.")]
 
 
 def given(**flags: Any) -> dict[str, Any]:
-    """The flags that were typed: those that are neither None nor False."""
-    return {name: value for name, value in flags.items() if value is not None and value is not False}
+    """The flags that were typed: those that are not None."""
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def words(text: str | None) -> list[str] | None:
@@ -62,4 +68,23 @@ def assignments(texts: list[str] | None) -> dict[str, str]:
                 "`handful generators NAME` lists the settings.",
             )
         values[name.strip()] = value.strip()
+    return values
+
+
+def generator_assignments(texts: list[str] | None) -> dict[str, dict[str, str]]:
+    """['dcgan.width=64', 'my/own.py.depth=3'] -> {'dcgan': {'width': '64'}, 'my/own.py': {'depth': '3'}}.
+
+    Raises:
+        UserError: a text without '=', or without a generator before the setting.
+    """
+    values: dict[str, dict[str, str]] = {}
+    for place, value in assignments(texts).items():
+        generator, _, name = place.rpartition(".")
+        if not generator or not name:
+            raise UserError(
+                f"--set {place}={value} does not say whose setting it is.",
+                "In a comparison a generator's setting is written GENERATOR.NAME=VALUE.",
+                f"Write --set GENERATOR.{name or 'NAME'}={value} with one of the compared generators.",
+            )
+        values.setdefault(generator, {})[name] = value
     return values

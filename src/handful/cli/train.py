@@ -26,7 +26,7 @@ def command(
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
-    deterministic: options.Deterministic = False,
+    deterministic: options.Deterministic = None,
     untuned: options.Untuned = False,
     tensorboard: options.Tensorboard = False,
     as_json: JsonFlag = False,
@@ -40,9 +40,9 @@ def command(
 
     flags = options.given(
         budget=budget, batch=batch, augment=options.words(augment), device=device, precision=precision,
-        threads=threads, deterministic=deterministic,
+        threads=threads, deterministic=deterministic, tuned=False if untuned else None,
     )  # fmt: skip
-    settings = parse_settings(TrainSettings, flags | ({"tuned": False} if untuned else {}), "handful train")
+    settings = parse_settings(TrainSettings, flags, "handful train")
     place = Workspace(work)
     values = options.assignments(assignments)
     with progress_bar() as bar:

@@ -66,12 +66,15 @@ _HOMES = {
 """Flat name -> the part and the field that it sets."""
 
 
-def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
+def arrange_settings(
+    values: Mapping[str, Any], where: str, generator_settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> CompareSettings:
     """Flat names and values as CompareSettings.
 
     Args:
         values: setting name -> value; lists where the setting is a list.
         where: what they come from, for errors: "recipes/demo.toml".
+        generator_settings: generator -> settings that go before those of `values`.
 
     Raises:
         UserError: an unknown name (with the nearest one) or a value out of range.
@@ -88,7 +91,11 @@ def arrange_settings(values: Mapping[str, Any], where: str) -> CompareSettings:
         else:
             raise _unknown(name, where, own)
     built = {part: parse_settings(_PARTS[part], given, where) for part, given in parts.items()}
-    return parse_settings(CompareSettings, flat | built, where)
+    arranged = parse_settings(CompareSettings, flat | built, where)
+    merged = dict(arranged.settings)
+    for generator, changes in (generator_settings or {}).items():
+        merged[generator] = {**merged.get(generator, {}), **changes}
+    return arranged.model_copy(update={"settings": merged})
 
 
 def _unknown(name: str, where: str, own: set[str]) -> UserError:
