@@ -15,10 +15,28 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  Iptc4xmpExt:DigitalSourceType="{source_type}"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 
 
-def generated_texts(generator: str, run_id: str, seed: int) -> dict[str, str]:
-    """PNG text chunks that say in words what the image is."""
+def generated_texts(
+    generator: str,
+    run_id: str,
+    seed: int,
+    source_type: SourceType = "trainedAlgorithmicMedia",
+    photos_fingerprint: str | None = None,
+) -> dict[str, str]:
+    """PNG text chunks that say in words what the image is.
+
+    Args:
+        generator: its name.
+        run_id: of the run that drew the image.
+        seed: of the image.
+        source_type: an enhanced photo is not called "not a photo", for it is one, repeated or altered.
+        photos_fingerprint: of the photos that the run was made from; None leaves it out.
+    """
+    enhanced = source_type == "algorithmicallyEnhanced"
+    made = "a photo repeated or altered by" if enhanced else "made by"
+    kind = "generated image" if enhanced else "generated image, not a photo"
+    photos = f", from photos {photos_fingerprint}" if photos_fingerprint else ""
     return {
-        "Description": f"generated image, not a photo: made by {generator}, run {run_id}, seed {seed}",
+        "Description": f"{kind}: {made} {generator}, run {run_id}, seed {seed}{photos}",
         "Software": "Handful",
     }
 
