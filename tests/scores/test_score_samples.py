@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from score_folders import made_images, write_dataset, write_images, write_samples
 
-from handful.core.artifacts import DatasetManifest, ScoreCard
+from handful.core.artifacts import DatasetManifest, ScoreCard, read_sample_rows, training_fingerprint
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
 from handful.core.images import png_bytes
 from handful.scores.evaluate import check_comparison, check_split, score_samples
-from handful.scores.image_sets import training_fingerprint
 
 PHOTOS = made_images(0, 10)
 FOLDS = [0, 0, 0, 1, 1, 1, None, None, None, None]
@@ -209,6 +208,17 @@ def test_more_samples_than_there_are_cannot_be_judged(
         error = refusal(folder, dataset, network=lite0, count=count)
         assert f"{count} samples are to be judged" in error.what and "holds 12" in error.what
         assert "1 to 12" in error.allowed and "handful sample --count" in error.do
+
+
+def test_rows_are_read_by_seed_and_the_last_of_a_seed_counts(drawn: Path) -> None:
+    lines = (drawn / "samples.jsonl").read_text().splitlines(keepends=True)
+    stale = lines[5].replace('"weights_sha256": "0', '"weights_sha256": "1')
+    (drawn / "samples.jsonl").write_text("".join([stale, *lines[::-1]]))
+    rows = read_sample_rows(drawn)
+    assert list(rows) == list(range(12)) and rows[5].weights_sha256 == "0" * 64
+    (drawn / "samples.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_sample_rows(drawn)
 
 
 def test_a_missing_or_cut_list_of_samples_is_refused(dataset: Path, drawn: Path, lite0: str) -> None:

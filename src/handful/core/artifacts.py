@@ -12,16 +12,19 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError
 
-from handful.core.config import Settings
+from handful.core.config import Settings, fingerprint
 from handful.core.errors import UserError
 from handful.core.provenance import SourceType
 from handful.core.workspace import write_atomically
+
+SAMPLE_ROWS = "samples.jsonl"
 
 
 class Artifact(Settings):
@@ -268,6 +271,29 @@ class SampleManifest(Artifact):
     """As in the run's manifest: pixel hashes of exactly the images that the samples can have learned from."""
     weights_sha256: str
     seconds: float
+
+
+def training_fingerprint(images: Iterable[DatasetImage]) -> str:
+    """Over the sorted pixel hashes of training images: which photos a run can have learned from."""
+    return fingerprint(sorted(image.pixels_sha256 for image in images))
+
+
+def read_sample_rows(folder: Path) -> dict[int, SampleRow]:
+    """The rows of samples.jsonl by seed, in order of seed; of two rows with one seed the last counts.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    path = folder / SAMPLE_ROWS
+    try:
+        rows = [SampleRow.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError, ValidationError):
+        raise UserError(
+            f"{path} is missing or damaged.",
+            "It must have one line for each sample, as `handful sample` wrote it.",
+            "Draw the samples again with `handful sample`.",
+        ) from None
+    return {row.seed: row for row in sorted(rows, key=lambda row: row.seed)}
 
 
 class Score(Settings):

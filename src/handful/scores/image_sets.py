@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from handful.core.artifacts import DatasetImage, DatasetManifest, SampleManifest, SampleRow, Size
+from handful.core.artifacts import (
+    SAMPLE_ROWS,
+    DatasetImage,
+    DatasetManifest,
+    SampleManifest,
+    Size,
+    read_sample_rows,
+    training_fingerprint,
+)  # fmt: skip
 from handful.core.config import fingerprint
 from handful.core.decode import DecodedPhoto, UnreadablePhoto, decode_photo, list_photo_files
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_png
 from handful.scores.features import ImageSet
-
-ROWS = "samples.jsonl"
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,6 @@ class Samples:
     training_fingerprint: str | None
     training_pixels: tuple[str, ...] = ()
     """Pixel hashes of the photos that the run was trained on; empty where they are unknown."""
-
-
-def training_fingerprint(images: Sequence[DatasetImage]) -> str:
-    """Over the pixel hashes of training images; a run states the same of what it trained on."""
-    return fingerprint(sorted(image.pixels_sha256 for image in images))
 
 
 def read_photos(folder: Path, fold: int, plain_role: Literal["heldout", "training"]) -> Photos:
@@ -125,7 +124,7 @@ def read_samples(folder: Path, photos: Photos, count: int | None = None) -> Samp
         UserError: the folder holds photos or foreign images, or fewer images than `count`; an image has changed;
             size or bit depth differ from the photos'.
     """
-    if (folder / SampleManifest.file_name).exists() or (folder / ROWS).exists():
+    if (folder / SampleManifest.file_name).exists() or (folder / SAMPLE_ROWS).exists():
         return _read_drawn(folder, photos, count)
     _check_count(folder, len(list_photo_files(folder)), count)
     images, size = _read_plain(folder, photos.bit_depth, count)
@@ -157,10 +156,10 @@ def _check_count(folder: Path, there: int, count: int | None) -> None:
 
 def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
     manifest = SampleManifest.read(folder)
-    rows = {row.file: row for row in _read_rows(folder)}
+    rows = {row.file: row for row in read_sample_rows(folder).values()}
     if len(rows) != manifest.count:
         raise UserError(
-            f"{folder / ROWS} lists {len(rows)} samples.",
+            f"{folder / SAMPLE_ROWS} lists {len(rows)} samples.",
             f"{SampleManifest.file_name} beside it states {manifest.count}.",
             "Draw the samples again with `handful sample`.",
         )
@@ -168,19 +167,19 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
         file = path.relative_to(folder).as_posix()
         if file not in rows:
             raise UserError(
-                f"{path} is not among the {len(rows)} samples that {ROWS} lists.",
+                f"{path} is not among the {len(rows)} samples that {SAMPLE_ROWS} lists.",
                 "A folder of samples holds generated images only; a photo among them would flatter the scores.",
                 "Take that file out of the folder.",
             )
     _check_count(folder, len(rows), count)
-    rows = {row.file: row for row in sorted(rows.values(), key=lambda row: row.seed)[:count]}
+    rows = dict(list(rows.items())[:count])
     for file, row in rows.items():
         pixels = read_png(folder / file)
         _check_shape(folder / file, Size(width=pixels.shape[1], height=pixels.shape[0]), manifest.bit_depth, photos)
         if pixels_sha256(pixels) != row.pixels_sha256:
             raise UserError(
                 f"{folder / file} is not the image that was drawn.",
-                f"Its pixels must have the sha256 {row.pixels_sha256[:12]}... that {ROWS} states.",
+                f"Its pixels must have the sha256 {row.pixels_sha256[:12]}... that {SAMPLE_ROWS} states.",
                 "Draw the samples again with `handful sample`; put no other image under a sample's name.",
             )
     files = tuple(rows)
@@ -194,18 +193,6 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
         training_fingerprint=manifest.training_fingerprint,
         training_pixels=manifest.training_pixels,
     )
-
-
-def _read_rows(folder: Path) -> list[SampleRow]:
-    try:
-        lines = (folder / ROWS).read_text(encoding="utf-8").splitlines()
-        return [SampleRow.model_validate_json(line) for line in lines]
-    except (FileNotFoundError, UnicodeDecodeError, ValidationError):
-        raise UserError(
-            f"{folder / ROWS} is missing or damaged.",
-            "It must have one line for each sample, as `handful sample` wrote it.",
-            "Draw the samples again with `handful sample`.",
-        ) from None
 
 
 def _read_plain(folder: Path, bit_depth: int | None, count: int | None = None) -> tuple[ImageSet, Size]:
