@@ -74,6 +74,25 @@ def test_better_samples_score_better(dataset: Path, lite0: str, tmp_path: Path) 
         assert first.value < second.value
 
 
+def test_nothing_is_written_to_the_photo_folder(drawn: Path, lite0: str, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    write_images(photos, PHOTOS[:3])
+    before = sorted(photos.rglob("*"))
+    for out in (photos, photos / "scores"):
+        error = refusal(drawn, photos, out, network=lite0)
+        assert "lies in the photo folder" in error.what and "--out" in error.do
+    write_images(tmp_path / "5_scores" / "cache", PHOTOS[:3])
+    error = refusal(drawn, tmp_path / "5_scores" / "cache", tmp_path / "5_scores" / "run", network=lite0)
+    assert "lies in the photo folder" in error.what
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_outside_a_workspace_the_cache_lies_within_out(dataset: Path, drawn: Path, lite0: str, tmp_path: Path) -> None:
+    score_samples(drawn, dataset, tmp_path / "mine" / "card", network=lite0)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["card"]
+    assert (tmp_path / "mine" / "card" / "cache").is_dir()
+
+
 def test_nothing_is_written_without_out(dataset: Path, drawn: Path, lite0: str, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     score_samples(drawn, dataset, network=lite0)

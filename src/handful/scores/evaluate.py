@@ -12,9 +12,11 @@ from scipy.spatial.distance import cdist
 from handful.core import registry
 from handful.core.artifacts import DatasetManifest, Score, ScoreCard
 from handful.core.config import fingerprint
+from handful.core.decode import keep_out_of_photos
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import Listener, ignore
+from handful.core.workspace import Workspace
 from handful.scores.base import Features, FeatureSets
 from handful.scores.features import FeatureExtractor, ImageSet, extract_features
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
@@ -44,7 +46,8 @@ def score_samples(
         samples: a folder that `handful sample` made, or a plain folder of images of the photos' size.
         photos: a dataset folder, or a plain folder of photos of one size: held-out photos for heldout-v1
             (nearest_photo is then left out, as the training photos are unknown), training photos for training-v1.
-        out: folder for the card; features are kept in `cache` beside it. None writes nothing.
+        out: folder for the card; None writes nothing. Features are kept in `cache` within it, or, in a workspace, in
+            5_scores/cache for all runs.
         protocol: heldout-v1 or training-v1.
         network: a feature network, or one with '+bf16' appended.
         fold: the fold that the samples' run held out.
@@ -61,6 +64,12 @@ def score_samples(
     start = time.perf_counter()
     chosen = find_protocol(protocol)
     check_comparison([protocol], network)
+    cache = None
+    if out is not None:
+        cache = (out.parent if out.resolve().parent == Workspace(out.resolve().parent.parent).scores else out) / "cache"
+        if not (photos / DatasetManifest.file_name).exists():
+            keep_out_of_photos(out, photos)
+            keep_out_of_photos(cache, photos)
     known = read_photos(photos, fold, chosen.reference)
     reference = known.heldout if chosen.reference == "heldout" else known.training
     _check_reference(chosen, len(np.unique(reference.photo_numbers())), fold)
@@ -69,7 +78,6 @@ def score_samples(
     if chosen.reference == "heldout":
         _check_unseen(drawn, known.heldout)
     extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
-    cache = out.parent / "cache" if out is not None else None
 
     def features(images: ImageSet, name: str) -> Features:
         return extract_features(images, extractor, cache, listener, name)
