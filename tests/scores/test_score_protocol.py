@@ -1,4 +1,4 @@
-"""A protocol is frozen: its fingerprint covers whatever decides a number, and cards that differ are not joined."""
+"""A protocol is frozen: its fingerprint covers whatever decides a number."""
 
 from __future__ import annotations
 
@@ -6,35 +6,17 @@ import pytest
 from pydantic import ValidationError
 
 from handful.core import registry
-from handful.core.artifacts import ScoreCard, Size
+from handful.core.artifacts import Size
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
 from handful.scores.networks import NETWORKS
-from handful.scores.protocol import card_name, check_same_protocol, find_protocol, plan
+from handful.scores.protocol import card_name, find_protocol, plan
 
 CANVAS = Size(width=64, height=48)
 
 
 def stated(protocol: str = "heldout-v1", network: str = "inception-2015", samples: int = 100) -> dict[str, object]:
     return plan(find_protocol(protocol), network, CANVAS, 8, samples)
-
-
-def card(run_id: str, protocol: str = "heldout-v1", network: str = "inception-2015", samples: int = 100) -> ScoreCard:
-    return ScoreCard(
-        protocol=card_name(find_protocol(protocol), network),
-        protocol_fingerprint=fingerprint(stated(protocol, network, samples)),
-        protocol_plan=stated(protocol, network, samples),
-        run_id=run_id,
-        generator="dcgan",
-        anchor=False,
-        seed=0,
-        fold=0,
-        dataset_fingerprint="0" * 64,
-        scores=(),
-        worst=(),
-        nearest=(),
-        seconds=1.0,
-    )
 
 
 def test_a_protocol_cannot_be_changed() -> None:
@@ -71,26 +53,5 @@ def test_an_unknown_protocol_is_refused_with_the_nearest_name() -> None:
 
 
 def test_another_network_is_part_of_the_cards_name() -> None:
-    assert card("run").protocol == "heldout-v1"
-    assert card("run", network="efficientnet-lite0").protocol == "heldout-v1+efficientnet-lite0"
-
-
-def test_cards_of_one_protocol_are_joined() -> None:
-    check_same_protocol([])
-    check_same_protocol([card("a"), card("b"), card("c")])
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        (card("b", "training-v1"), ("heldout-v1", "training-v1")),
-        (card("b", network="efficientnet-lite0"), ("inception-2015", "efficientnet-lite0")),
-        (card("b", samples=50), ("samples (100 / 50)",)),
-    ],
-)
-def test_cards_of_different_protocols_are_never_joined(other: ScoreCard, words: tuple[str, ...]) -> None:
-    with pytest.raises(UserError) as error:
-        check_same_protocol([card("a"), card("c"), other])
-    for word in ("a (", "b (", *words):
-        assert word in error.value.what
-    assert "one and the same protocol" in error.value.allowed
+    assert card_name(find_protocol("heldout-v1"), "inception-2015") == "heldout-v1"
+    assert card_name(find_protocol("heldout-v1"), "efficientnet-lite0") == "heldout-v1+efficientnet-lite0"

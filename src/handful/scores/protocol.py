@@ -7,13 +7,12 @@ stands beside it and is read first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from handful.core import registry
-from handful.core.artifacts import ScoreCard, Size, library_versions
+from handful.core.artifacts import Size, library_versions
 from handful.core.config import Settings
-from handful.core.errors import UserError, unknown_name
+from handful.core.errors import unknown_name
 from handful.scores.networks import find_network
 
 DEFAULT_NETWORK = "inception-2015"
@@ -76,27 +75,3 @@ def plan(protocol: Protocol, network: str, canvas: Size, bit_depth: int, samples
 def score_names() -> tuple[str, ...]:
     """The scores of every protocol: all there are."""
     return registry.names("scores")
-
-
-def check_same_protocol(cards: Sequence[ScoreCard]) -> None:
-    """Refuses to join cards of different protocols, networks or versions.
-
-    Raises:
-        UserError: two cards differ; it names both and what they differ in.
-    """
-    for card in cards[1:]:
-        first = cards[0]
-        if card.protocol_fingerprint != first.protocol_fingerprint:
-            keys = sorted(first.protocol_plan.keys() | card.protocol_plan.keys())
-            ours, theirs = first.protocol_plan, card.protocol_plan
-            differ = [f"{k} ({ours.get(k)} / {theirs.get(k)})" for k in keys if ours.get(k) != theirs.get(k)]
-            raise UserError(
-                f"{_label(first)} and {_label(card)} were scored in different ways: {', '.join(differ)}.",
-                "Only cards with one and the same protocol, network and sample count can stand in one table.",
-                "Score all of them again with the same `handful score` and the same settings.",
-            )
-
-
-def _label(card: ScoreCard) -> str:
-    network = card.protocol_plan.get("network", "an unknown network")
-    return f"{card.run_id} ({card.protocol}, {network}, fingerprint {card.protocol_fingerprint[:8]})"
