@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from handful.core.checkpoint import tensors_sha256
+from handful.core.errors import UserError
 from handful.scores.features import FeatureExtractor, load_network
 from handful.scores.networks import NETWORKS, efficientnet_lite0, inception_2015
 from handful.scores.networks.archive import read_archive_tensors
@@ -61,6 +63,12 @@ def test_efficientnet_tensors_have_the_stated_hash(lite0: str) -> None:
     state = load_network(NETWORKS[lite0]).state_dict()
     tensors = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     assert tensors_sha256({"network": tensors}) == NETWORKS[lite0].tensors_sha256
+
+
+def test_tensors_that_are_not_the_stated_ones_are_refused(lite0: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_network(replace(NETWORKS[lite0], tensors_sha256="0" * 64))
+    assert NETWORKS[lite0].tensors_sha256 in error.value.what and "0" * 64 in error.value.allowed
 
 
 def test_an_archive_gives_its_tensors_by_name_and_order(tmp_path: Path) -> None:

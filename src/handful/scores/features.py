@@ -23,7 +23,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from handful.core.checkpoint import tensors_sha256
 from handful.core.config import fingerprint
+from handful.core.errors import UserError
 from handful.core.images import Floats, Integers
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import write_atomically
@@ -84,8 +86,16 @@ def load_network(network: Network) -> nn.Module:
         from handful.scores.networks.archive import read_archive_tensors
 
         tensors = read_archive_tensors(path)
+    ported = {k: v for k, v in module.port_tensors(tensors).items() if not k.endswith("num_batches_tracked")}
+    found = tensors_sha256({"network": ported})
+    if found != network.tensors_sha256:
+        raise UserError(
+            f"The tensors of {network.name} in {path} have the sha256 {found}.",
+            f"Features are defined with the tensors whose sha256 is {network.tensors_sha256}.",
+            "Install Handful again: its reading of that file has changed.",
+        )
     built: nn.Module = module.build()
-    loaded = built.load_state_dict(module.port_tensors(tensors), strict=False)
+    loaded = built.load_state_dict(ported, strict=False)
     assert not loaded.unexpected_keys and all(key.endswith("num_batches_tracked") for key in loaded.missing_keys)
     return built.eval().requires_grad_(False)
 
