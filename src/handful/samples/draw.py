@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from handful.core.artifacts import RunManifest, SampleManifest, SampleRow
+from handful.core.artifacts import SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
@@ -18,7 +18,6 @@ from handful.core.workspace import explain_full_disk, hold_folder, sweep_tempora
 from handful.generators.base import Generator
 from handful.generators.restore import restore_run
 
-ROWS = "samples.jsonl"
 BATCH = 16
 """Images drawn at once. Seed s is always drawn as number s % BATCH of its block, beside the same neighbours, so that
 its pixels never depend on which other seeds were asked for: sums in a convolution may round otherwise."""
@@ -126,7 +125,7 @@ def _draw(
             if seed in wanted
         }
         new = {seed: _row(trained, seed, pixels) for seed, pixels in drawn.items()}
-        with explain_full_disk(out / ROWS), (out / ROWS).open("a", encoding="utf-8") as file:
+        with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
             texts = generated_texts(Path(trained.generator).stem, trained.run_id, seed)  # no path of the user's
@@ -158,8 +157,8 @@ def _weights(trained: RunManifest) -> str:
 
 
 def _read_rows(out: Path) -> Rows:
-    """The rows of a set by seed; the last one of a seed counts, and a line cut short by a kill does not."""
-    path = out / ROWS
+    """The rows of a set, unfinished perhaps, by seed: unlike the judge, it leaves out a line that a kill cut short."""
+    path = out / SAMPLE_ROWS
     if not path.is_file():
         return {}
     try:
@@ -175,7 +174,7 @@ def _read_rows(out: Path) -> Rows:
 
 
 def _write_rows(out: Path, rows: Rows) -> None:
-    write_atomically(out / ROWS, "".join(_line(rows[seed]) for seed in sorted(rows)).encode())
+    write_atomically(out / SAMPLE_ROWS, "".join(_line(rows[seed]) for seed in sorted(rows)).encode())
 
 
 def _is_intact(out: Path, row: SampleRow | None) -> bool:
@@ -200,7 +199,7 @@ def _check_folder(out: Path, rows: Rows, trained: RunManifest) -> None:
     """Refuses a folder that holds anything but samples of this state of this run."""
     if not out.exists():
         return
-    known = {SampleManifest.file_name, ROWS, *(row.file for row in rows.values())}
+    known = {SampleManifest.file_name, SAMPLE_ROWS, *(row.file for row in rows.values())}
     entries = sorted(out.iterdir()) if out.is_dir() else [out]
     foreign = [path.name for path in entries if path.name not in known and not path.name.startswith(".")]
     if foreign:

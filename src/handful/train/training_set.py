@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from handful.core.artifacts import DatasetManifest
-from handful.core.config import fingerprint
+from handful.core.artifacts import DatasetManifest, training_fingerprint
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_unit_images, unit_to_integers
 from handful.generators.base import ImageSpec
@@ -51,11 +50,10 @@ def read_training_set(dataset: Path, fold: int) -> TrainingSet:
                 "Training reads the images exactly as dataset.json describes them.",
                 "Run `handful dataset` again.",
             )
-    pixels = sorted(image.pixels_sha256 for image in images)
     return TrainingSet(
         manifest=manifest,
         photos=torch.from_numpy(photos),
         spec=ImageSpec(manifest.canvas.width, manifest.canvas.height, manifest.channels),
-        fingerprint=fingerprint(pixels),
-        pixels=tuple(pixels),
+        fingerprint=training_fingerprint(images),
+        pixels=tuple(sorted(image.pixels_sha256 for image in images)),
     )
