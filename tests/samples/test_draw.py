@@ -174,7 +174,15 @@ def test_a_sample_says_in_its_file_that_it_is_generated(run: Path, tmp_path: Pat
     with Image.open(tmp_path / "set" / "000000.png") as picture:
         picture.load()
         assert picture.info["Description"].startswith("generated image, not a photo: made by dcgan, run dcgan-s0")
+        assert picture.info["Description"].endswith("from photos photos-0")
         assert "digitalsourcetype/trainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
+
+
+def test_a_repeated_photo_is_not_called_no_photo_in_its_file(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", "copies", source_type="algorithmicallyEnhanced")
+    draw_samples(run, tmp_path / "set", count=1)
+    with Image.open(tmp_path / "set" / "000000.png") as picture:
+        assert picture.info["Description"].startswith("generated image: a photo repeated or altered by copies")
 
 
 def test_a_sample_of_a_generator_of_ones_own_names_it_without_its_path(tmp_path: Path) -> None:

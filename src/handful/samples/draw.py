@@ -128,7 +128,8 @@ def _draw(
         with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
-            texts = generated_texts(Path(trained.generator).stem, trained.run_id, seed)  # no path of the user's
+            name = Path(trained.generator).stem  # no path of the user's
+            texts = generated_texts(name, trained.run_id, seed, trained.source_type, trained.training_fingerprint)
             png = png_bytes(pixels, trained.bit_depth, texts, generated_xmp(trained.source_type))
             write_atomically(out / new[seed].file, png)
         rows |= new
