@@ -1,4 +1,4 @@
-"""KID is the unbiased estimate, with an interval that holds the truth as often as it says."""
+"""KID is the unbiased estimate, with an interval whose coverage is simulated."""
 
 from __future__ import annotations
 
