@@ -18,7 +18,7 @@ from handful.core.errors import UserError
 from handful.scores.features import FeatureExtractor, load_network
 from handful.scores.networks import NETWORKS, efficientnet_lite0, inception_2015
 from handful.scores.networks.archive import read_archive_tensors
-from handful.scores.networks.layers import ConvNorm, fold_batch_norms
+from handful.scores.networks.layers import ConvNorm, convolve_relu, fold_batch_norms
 from handful.scores.weights import find_weights
 
 ORACLES = Path(__file__).parents[1] / "oracles"
@@ -123,3 +123,13 @@ def test_folding_batch_norms_leaves_features_as_they_were(module: object) -> Non
     assert not any(isinstance(block, nn.BatchNorm2d) for block in network.modules())
     assert any(isinstance(block, ConvNorm) for block in network.modules())
     assert float((after - before).norm() / before.norm()) < 1e-5
+
+
+def test_the_fused_convolution_gives_the_bits_of_the_plain_one() -> None:
+    random = torch.Generator().manual_seed(0)
+    conv = torch.nn.Conv2d(5, 7, (3, 1), stride=2, padding=(1, 0))
+    image = torch.randn(2, 5, 17, 12, generator=random).contiguous(memory_format=torch.channels_last)
+    plain = convolve_relu(conv, image)
+    assert plain.requires_grad and plain.min() == 0  # with gradients: the ordinary route
+    with torch.inference_mode():
+        assert torch.equal(convolve_relu(conv, image), plain)

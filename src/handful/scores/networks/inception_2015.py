@@ -15,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks.layers import ConvNorm
+from handful.scores.networks.layers import ConvNorm, convolve_relu
 
 
 class Conv(ConvNorm):
     """Convolution, batch norm, ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.bn, nn.Identity):  # folded into the convolution
+            return convolve_relu(self.conv, x)
         return F.relu(super().forward(x), inplace=True)
 
 

@@ -27,6 +27,19 @@ class ConvNorm(nn.Module):
         return out
 
 
+def convolve_relu(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """ReLU of a convolution; in one pass over memory where oneDNN offers it (CPU, no gradients): the same bits, sooner."""
+    if x.device.type == "cpu" and not torch.is_grad_enabled() and _FUSES_RELU:
+        fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups, "relu", [], ""
+        )
+        return fused
+    return torch.relu_(conv(x))
+
+
+_FUSES_RELU = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+
+
 @torch.no_grad()
 def fold_batch_norms(network: nn.Module) -> None:
     """Folds every batch norm of a network in evaluation mode into its convolution, computed in float64."""
