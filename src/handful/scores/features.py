@@ -34,7 +34,7 @@ from handful.scores.networks import Network, find_network
 from handful.scores.networks.layers import fold_batch_norms
 from handful.scores.weights import find_weights
 
-BATCH_IMAGES = 8
+BATCH_IMAGES = 16
 """Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
 
 

@@ -28,7 +28,7 @@ class ConvNorm(nn.Module):
 
 
 def convolve_relu(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """ReLU of a convolution; in one pass over memory where oneDNN offers it (CPU, no gradients): the same bits, sooner."""
+    """ReLU of a convolution; in one pass over memory where oneDNN can (CPU, no gradients): the same bits, sooner."""
     if x.device.type == "cpu" and not torch.is_grad_enabled() and _FUSES_RELU:
         fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups, "relu", [], ""
@@ -37,7 +37,7 @@ def convolve_relu(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return torch.relu_(conv(x))
 
 
-_FUSES_RELU = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+_FUSES_RELU = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
