@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/handful station $(DEMO)/photos --count 40 --seed 0
-	$(BIN)/handful compare $(DEMO)/photos --out $(DEMO)/work --recipe recipes/demo.toml
+	$(BIN)/handful compare $(DEMO)/photos --out $(DEMO)/work --recipe demo
 
 test: setup
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2

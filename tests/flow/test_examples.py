@@ -20,7 +20,7 @@ def test_the_python_session_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (tmp_path / "work/6_report/index.html").is_file()
 
 
-@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", sorted((ROOT / "src/handful/recipes").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_holds_known_settings_and_generators(recipe: Path) -> None:
     settings = arrange_settings(tomllib.loads(recipe.read_text(encoding="utf-8")), str(recipe))
     assert set(settings.generators) <= set(names("generators"))
@@ -28,7 +28,7 @@ def test_every_recipe_holds_known_settings_and_generators(recipe: Path) -> None:
 
 def test_the_smoke_recipe_does_the_whole_job_with_a_generator_of_ones_own(tmp_path: Path) -> None:
     handful.render_station(tmp_path / "photos", 8, width=96, height=72)
-    values = tomllib.loads((ROOT / "recipes/smoke.toml").read_text(encoding="utf-8"))
+    values = tomllib.loads((ROOT / "src/handful/recipes/smoke.toml").read_text(encoding="utf-8"))
     values["generators"] = ["copies", str(ROOT / "examples/my_generator.py")]
     result = handful.compare(tmp_path / "photos", tmp_path / "work", arrange_settings(values, "smoke"))
     assert "my_generator" in result.path.read_text(encoding="utf-8")

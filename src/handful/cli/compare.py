@@ -46,9 +46,9 @@ def command(
     as_json: JsonFlag = False,
 ) -> None:
     """Does the main job: audits, splits, trains, draws, scores and reports. Finished parts are kept."""
-    from handful.core.config import read_toml
     from handful.pipeline import compare
     from handful.study.plan import arrange_settings
+    from handful.study.recipes import read_recipe
 
     flags = options.given(
         generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
@@ -57,8 +57,8 @@ def command(
         batch=batch, augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
         threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
     )  # fmt: skip
-    values = read_toml(recipe) if recipe else {}
-    where = str(recipe) if recipe else "handful compare"
+    values = read_recipe(recipe) if recipe else {}
+    where = f"recipe {recipe}" if recipe else "handful compare"
     settings = arrange_settings(values | flags, where, options.generator_assignments(assignments))
     with progress_bar() as listener:
         result = compare(photos, out, settings, listener)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +38,10 @@ GeneratorAssignments = Annotated[
     list[str] | None, typer.Option("--set", help="A generator's setting, GENERATOR.NAME=VALUE; may be repeated.")
 ]
 # what to compare
-Recipe = Annotated[Path | None, typer.Option(help="TOML file of settings; flags go before it.")]
+Recipe = Annotated[
+    str | None,
+    typer.Option(help="A recipe by name (demo, fixed-view, ...) or TOML file; flags go before it."),
+]
 
 
 def given(**flags: Any) -> dict[str, Any]:

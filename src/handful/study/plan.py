@@ -73,7 +73,7 @@ def arrange_settings(
 
     Args:
         values: setting name -> value; lists where the setting is a list.
-        where: what they come from, for errors: "recipes/demo.toml".
+        where: what they come from, for errors: "demo".
         generator_settings: generator -> settings that go before those of `values`.
 
     Raises:

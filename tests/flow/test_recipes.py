@@ -1,0 +1,29 @@
+"""Recipes are found by name or by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handful.core.errors import UserError
+from handful.study.recipes import read_recipe, recipe_names
+
+
+def test_a_recipe_is_found_by_its_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "demo" in recipe_names()
+    assert read_recipe("demo")["budget"] == "150s"
+
+
+def test_a_path_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.toml").write_text('budget = "7steps"\n', encoding="utf-8")
+    assert read_recipe("demo.toml") == {"budget": "7steps"}
+
+
+@pytest.mark.parametrize(("recipe", "what", "do"), [("demp", "demp", "demo"), ("none/here.toml", "none", "--recipe")])
+def test_a_recipe_that_is_not_there_is_refused(recipe: str, what: str, do: str) -> None:
+    with pytest.raises(UserError) as refused:
+        read_recipe(recipe)
+    assert what in refused.value.what and do in refused.value.do
