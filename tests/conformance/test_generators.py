@@ -13,7 +13,7 @@ from handful.core import registry
 from handful.core.config import parse_settings
 from handful.core.errors import UserError
 from handful.core.seeds import torch_stream
-from handful.generators.base import Clock, Facts, Generator, ImageSpec, check_spec, generator_class
+from handful.generators.base import Clock, Facts, Generator, ImageSpec, check_spec, generator_class, parse_controls
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_generator.py"
 NAMES = (*registry.names("generators"), str(EXAMPLE))
@@ -179,6 +179,18 @@ def test_sampling_changes_nothing_that_a_checkpoint_holds(name: str) -> None:
         now = module.state_dict()
         for word, value in before[key].items():
             assert not torch.is_tensor(value) or torch.equal(value, now[word]), f"{key}/{word}"
+
+
+@every_generator
+def test_controls_at_their_defaults_draw_what_no_controls_draw(name: str) -> None:
+    generator = ready(name, smallest(name, 3))
+    controls = parse_controls(generator, name, {})
+    if generator.controls_class is not None:
+        assert controls is None
+        assert torch.equal(generator.sample_controlled(SEEDS, generator.controls_class()), generator.sample(SEEDS))
+    else:
+        with pytest.raises(UserError, match="0 controls"):
+            parse_controls(generator, name, {"brightness": 1})
 
 
 @every_training_generator

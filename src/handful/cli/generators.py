@@ -30,9 +30,12 @@ def command(
     lines = [entry.title, ""]
     lines += [f"{word}: {text}" for word, text in entry.sections.items()]
     lines += [f"{word.replace('_', ' ')}: {value}" for word, value in entry.facts.items()]
-    if entry.settings:
-        lines += ["", "Settings (--set NAME=VALUE):"]
-        lines += [f"  {row.name} = {row.default}  ({row.type}) {row.help}" for row in entry.settings]
-    settings = [vars(row) for row in entry.settings]
-    document = {"name": entry.name, "title": entry.title, **entry.sections, **entry.facts, "settings": settings}
+    tables = {"settings": entry.settings, "controls": entry.controls}
+    for word, table in tables.items():
+        if table:
+            command = "sample" if word == "controls" else "train"
+            lines += ["", f"{word.capitalize()} (handful {command} --set NAME=VALUE):"]
+            lines += [f"  {row.name} = {row.default}  ({row.type}) {row.help}" for row in table]
+    document = {"name": entry.name, "title": entry.title, **entry.sections, **entry.facts}
+    document |= {word: [vars(row) for row in table] for word, table in tables.items()}
     emit(as_json, document, lines)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from handful.cli import options
 from handful.cli.output import JsonFlag, emit
 from handful.cli.progress_bar import progress_bar
 
@@ -20,6 +21,10 @@ def command(
         int | None,
         typer.Option(help="Seed of the first image; the others follow. Default: training seed times a million."),
     ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A control of the generator, NAME=VALUE; may be repeated. It needs its own --out."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for this set; default: 4_samples/RUN.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads of one operation; default: torch's choice.")] = None,
@@ -31,7 +36,8 @@ def command(
 
     run = run.resolve()
     folder = out or Workspace(run.parent.parent).samples / run.name
+    controls = options.assignments(assignments)
     with progress_bar() as listener:
-        samples = draw_samples(run, folder, count, first_seed, listener, device, threads)
+        samples = draw_samples(run, folder, count, first_seed, listener, device, threads, controls)
     document = {"samples": str(folder), **samples.model_dump(mode="json")}
     emit(as_json, document, [f"{samples.count} samples of {samples.generator} in {folder}"])

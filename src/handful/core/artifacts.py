@@ -246,6 +246,8 @@ class SampleRow(Settings):
     """The run's training_fingerprint: which photos the sample can have learned from."""
     weights_sha256: str
     pixels_sha256: str
+    controls: dict[str, Any] = {}
+    """As in the set's manifest."""
 
 
 class SampleManifest(Artifact):
@@ -270,6 +272,8 @@ class SampleManifest(Artifact):
     training_pixels: tuple[str, ...] = ()
     """As in the run's manifest: pixel hashes of exactly the images that the samples can have learned from."""
     weights_sha256: str
+    controls: dict[str, Any] = {}
+    """What drawing was told, as far as it differs from the defaults; of a file its SHA-256."""
     seconds: float
 
 

@@ -45,6 +45,8 @@ class Description:
     facts: dict[str, Any]
     """The literal arguments of FACTS."""
     settings: tuple[SettingRow, ...]
+    controls: tuple[SettingRow, ...]
+    """What `handful sample --set` can be told."""
     path: Path
 
 
@@ -126,17 +128,23 @@ def _parse(name: str, path: Path) -> Description:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     title, sections = _sections(ast.get_docstring(tree) or "")
     facts: dict[str, Any] | None = None
-    settings: tuple[SettingRow, ...] = ()
+    settings: dict[str, tuple[SettingRow, ...]] = {}
+    chosen: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACTS":
             if not isinstance(node.value, ast.Call) or node.value.args:
                 raise ValueError(f"FACTS = {ast.unparse(node.value)}")
             facts = {word.arg: ast.literal_eval(word.value) for word in node.value.keywords if word.arg}
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Settings" for base in node.bases):
-            settings = tuple(_setting_rows(node))
+        if isinstance(node, ast.ClassDef):
+            if any(ast.unparse(base) == "Settings" for base in node.bases):
+                settings[node.name] = tuple(_setting_rows(node))
+            for line in node.body:
+                if isinstance(line, ast.Assign):
+                    chosen[ast.unparse(line.targets[0])] = ast.unparse(line.value)
     if facts is None:
         raise ValueError("FACTS is not there")
-    return Description(name, title, sections, facts, settings, path)
+    own, controls = (settings.get(chosen.get(kind, ""), ()) for kind in ("settings_class", "controls_class"))
+    return Description(name, title, sections, facts, own, controls, path)
 
 
 def _sections(docstring: str) -> tuple[str, dict[str, str]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from handful.core.config import Settings
+from handful.core.config import Settings, parse_settings
 from handful.core.errors import UserError
 from handful.core.provenance import SourceType
 
@@ -78,6 +79,9 @@ class Generator(ABC):
     """
 
     settings_class: ClassVar[type[Settings]]
+    controls_class: ClassVar[type[Settings] | None] = None
+    """What drawing can be told (size, where to start, ...); None where it cannot be told anything. Every control has
+    a default, and all defaults together draw what `sample` draws."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names among `modules()` whose weights are averaged over training (EMA) and used for sampling."""
 
@@ -109,6 +113,24 @@ class Generator(ABC):
         Bit for bit that holds on one machine with one number of threads, for equal weights and an equal position of
         the seed in the batch; elsewhere sums may round differently.
         """
+
+    def check_controls(self, controls: Settings) -> None:  # noqa: B027
+        """Refuses, before anything is drawn, what this run cannot follow. Called where it will draw, after `to`.
+
+        Args:
+            controls: an instance of `controls_class`.
+
+        Raises:
+            UserError: a scale that this run lacks, a size beyond memory, and the like.
+        """
+
+    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
+        """As `sample`, under controls that `check_controls` let pass; all images have one size.
+
+        Raises:
+            NotImplementedError: the method takes no controls (`controls_class` is None).
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no controls")
 
     @abstractmethod
     def modules(self) -> dict[str, Stateful]:
@@ -161,6 +183,30 @@ def check_spec(name: str, facts: Facts, spec: ImageSpec, photos: int) -> None:
             f"{name} needs at least {facts.least_side_px} pixels on the short side.",
             "Build the data set again with a larger --canvas.",
         )
+
+
+def parse_controls(generator: Generator, name: str, values: Mapping[str, Any]) -> Settings | None:
+    """Controls from plain values; None where they say nothing but defaults, that is, where `sample` draws.
+
+    Args:
+        generator: the one that will draw.
+        name: its name, for the errors.
+        values: control name -> value; strings are read as the field's type.
+
+    Raises:
+        UserError: it takes none, an unknown name, or a value out of range.
+    """
+    name = Path(name).stem
+    if not values:
+        return None
+    if generator.controls_class is None:
+        raise UserError(
+            f"{name} was given {', '.join(values)} to draw by.",
+            "It takes 0 controls: its seed alone decides a sample.",
+            "Leave --set out, or draw from a generator with controls: `handful generators NAME` lists them.",
+        )
+    controls = parse_settings(generator.controls_class, dict(values), f"drawing from {name}")
+    return controls if controls != generator.controls_class() else None
 
 
 def losses_to_floats(losses: Mapping[str, Tensor]) -> dict[str, float]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from handful.core.artifacts import SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow
+from handful.core.artifacts import SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
+from handful.core.config import Settings
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
 from handful.core.progress import Listener, ignore
 from handful.core.provenance import generated_texts, generated_xmp
 from handful.core.workspace import explain_full_disk, hold_folder, sweep_temporaries, write_atomically
-from handful.generators.base import Generator
+from handful.generators.base import Generator, parse_controls
 from handful.generators.restore import restore_run
 
 BATCH = 16
@@ -25,6 +29,8 @@ SEEDS_A_RUN = 1_000_000
 """Training seed s draws from seed s * SEEDS_A_RUN on."""
 
 Rows = dict[int, SampleRow]
+Controls = dict[str, Any]
+"""What a manifest keeps of the controls."""
 
 
 def draw_samples(
@@ -35,6 +41,7 @@ def draw_samples(
     listener: Listener = ignore,
     device: str = "auto",
     threads: int | None = None,
+    controls: Mapping[str, Any] | None = None,
 ) -> SampleManifest:
     """Draws images of the seeds first_seed ... first_seed + count - 1; seed i gives image i.
 
@@ -50,19 +57,23 @@ def draw_samples(
         listener: hears a "drawn" event after each batch.
         device: auto, cpu, cuda or mps.
         threads: CPU threads of one operation, at least 1; None: torch's choice.
+        controls: what the generator's `controls_class` lets one choose, name -> value; the rest by default.
 
     Returns:
         The manifest; its `count` includes images of other seeds drawn into this folder before.
 
     Raises:
-        UserError: a run that is missing or unfinished, a count below 1, a folder that holds anything but samples
-            of these very weights, a device that is not there, a full disk.
+        UserError: a run that is missing or unfinished, a count below 1, controls that the generator lacks or the run
+            cannot follow, a folder that holds anything but samples of these very weights under these very controls,
+            a device that is not there, a full disk.
     """
     _check_request(count, first_seed)
     generator, trained = restore_run(run)
     if first_seed is None:
         first_seed = trained.seed * SEEDS_A_RUN
-    _check_folder(out, _read_rows(out), trained)
+    told = parse_controls(generator, trained.generator, controls or {})
+    record = _record(told)
+    _check_folder(out, _read_rows(out), trained, record)
     busy = UserError(
         f"Another process is drawing into {out}.",
         "One process at a time may write to a set of samples.",
@@ -77,12 +88,15 @@ def draw_samples(
             return finished
         # On CUDA the fastest algorithm may differ from run to run, and with it the last bit.
         runtime = start_runtime(device, "fp32", threads, deterministic=torch.cuda.is_available())
+        generator.to(runtime.device, runtime.memory_format)
+        if told is not None:
+            generator.check_controls(told)
         started = time.perf_counter() - (finished.seconds if finished is not None else 0.0)
         (out / SampleManifest.file_name).unlink(missing_ok=True)  # from here on the set is unfinished
         _write_rows(out, rows)
-        generator.to(runtime.device, runtime.memory_format)
-        _draw(generator, trained, out, rows, missing, listener)
+        _draw(generator, told, record, trained, out, rows, missing, listener)
         _write_rows(out, rows)
+        height, width = read_png(out / rows[min(rows)].file).shape[:2]
         manifest = SampleManifest(
             run_id=trained.run_id,
             generator=trained.generator,
@@ -91,12 +105,13 @@ def draw_samples(
             seed=trained.seed,
             first_seed=min(rows),
             count=len(rows),
-            canvas=trained.canvas,
+            canvas=Size(width=width, height=height),
             channels=trained.channels,
             bit_depth=trained.bit_depth,
             training_fingerprint=trained.training_fingerprint,
             training_pixels=trained.training_pixels,
             weights_sha256=_weights(trained),
+            controls=record,
             seconds=time.perf_counter() - started,
         )
         manifest.write(out)
@@ -106,13 +121,21 @@ def draw_samples(
 
 
 def _draw(
-    generator: Generator, trained: RunManifest, out: Path, rows: Rows, missing: list[int], listener: Listener
+    generator: Generator,
+    controls: Settings | None,
+    record: Controls,
+    trained: RunManifest,
+    out: Path,
+    rows: Rows,
+    missing: list[int],
+    listener: Listener,
 ) -> None:
     """Draws the missing seeds block by block. Each row is written before its file, so no file lacks its row."""
     wanted, done = set(missing), 0
     for block in sorted({seed // BATCH for seed in missing}):
         seeds = range(block * BATCH, (block + 1) * BATCH)
-        images = generator.sample(seeds).float().cpu()
+        drawn_images = generator.sample(seeds) if controls is None else generator.sample_controlled(seeds, controls)
+        images = drawn_images.float().cpu()
         if not torch.isfinite(images).all():
             raise UserError(
                 f"The run {trained.run_id} draws values that are not finite numbers (seeds from {seeds[0]}).",
@@ -124,7 +147,7 @@ def _draw(
             for seed, image in zip(seeds, images.numpy(), strict=True)
             if seed in wanted
         }
-        new = {seed: _row(trained, seed, pixels) for seed, pixels in drawn.items()}
+        new = {seed: _row(trained, record, seed, pixels) for seed, pixels in drawn.items()}
         with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
@@ -137,7 +160,25 @@ def _draw(
         listener({"event": "drawn", "name": trained.run_id, "progress": done / len(missing), "words": ""})
 
 
-def _row(trained: RunManifest, seed: int, pixels: Integers) -> SampleRow:
+def _record(controls: Settings | None) -> Controls:
+    """Controls as rows keep them: those that are no default; a file by its content, for paths are the user's own."""
+    if controls is None:
+        return {}
+    values = controls.model_dump(mode="json", exclude_defaults=True)
+    for name, value in controls:
+        if isinstance(value, Path):
+            try:
+                values[name] = "sha256:" + hashlib.sha256(value.read_bytes()).hexdigest()
+            except OSError as error:
+                raise UserError(
+                    f"The file {value} for {name} cannot be read: {error.strerror}.",
+                    "It must be an image that you may read.",
+                    f"Check the path after --set {name}=.",
+                ) from None
+    return values
+
+
+def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers) -> SampleRow:
     return SampleRow(
         file=f"{seed:06d}.png",
         seed=seed,
@@ -145,6 +186,7 @@ def _row(trained: RunManifest, seed: int, pixels: Integers) -> SampleRow:
         photos_fingerprint=trained.training_fingerprint,
         weights_sha256=_weights(trained),
         pixels_sha256=pixels_sha256(pixels),
+        controls=controls,
     )
 
 
@@ -196,8 +238,8 @@ def _check_request(count: int, first_seed: int | None) -> None:
         )
 
 
-def _check_folder(out: Path, rows: Rows, trained: RunManifest) -> None:
-    """Refuses a folder that holds anything but samples of this state of this run."""
+def _check_folder(out: Path, rows: Rows, trained: RunManifest, controls: Controls) -> None:
+    """Refuses a folder that holds anything but samples of this state of this run, drawn under these controls."""
     if not out.exists():
         return
     known = {SampleManifest.file_name, SAMPLE_ROWS, *(row.file for row in rows.values())}
@@ -217,3 +259,13 @@ def _check_folder(out: Path, rows: Rows, trained: RunManifest) -> None:
                 f"with the weights {_weights(trained)[:12]}.",
                 "Give another folder with --out, or delete that one.",
             )
+        if row.controls != controls:
+            raise UserError(
+                f"{out} holds samples drawn with {_words(row.controls)}.",
+                f"A folder holds samples of one set of controls; these are drawn with {_words(controls)}.",
+                "Give another folder with --out.",
+            )
+
+
+def _words(controls: Controls) -> str:
+    return ", ".join(f"{name}={value}" for name, value in controls.items()) or "no controls"
