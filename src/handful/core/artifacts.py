@@ -313,6 +313,9 @@ class Score(Settings):
     notes: tuple[str, ...] = ()
     """When not to trust the number, each one sentence."""
     details: dict[str, float] = {}
+    per_photo: tuple[float, ...] = ()
+    """What each reference photo adds, in an order that the photos alone decide; their mean is the value. Two cards on
+    the same photos can so be compared photo by photo. Empty where a score is no mean over photos."""
 
 
 class ScoreCard(Artifact):
