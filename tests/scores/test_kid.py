@@ -9,7 +9,13 @@ import pytest
 
 from handful.scores import kid
 from handful.scores.base import FeatureSets
-from handful.scores.jackknife import interval, spread
+from handful.scores.jackknife import spread
+from handful.statistics.kernel_distance import (
+    cross_variance,
+    distance_interval,
+    equal_sets_variance,
+    pair_variance,
+)
 
 
 def kid_of(samples: np.ndarray, photos: np.ndarray) -> kid.Score:
@@ -46,19 +52,6 @@ def test_equally_good_sets_scatter_around_zero() -> None:
     assert (values < 0).mean() > 0.3, "a negative estimate is reported as it is"
 
 
-def test_the_interval_is_that_of_leaving_out_one_image_at_a_time() -> None:
-    x, y = (np.random.default_rng(seed).normal(size=(n, 3)) for seed, n in ((3, 5), (4, 6)))
-    score = kid_of(x, y)
-    without_x = [by_definition(np.delete(x, row, 0), y) for row in range(5)]
-    without_y = [by_definition(x, np.delete(y, row, 0)) for row in range(6)]
-    expected = interval(
-        score.value,
-        spread(score.value, without_x, [1] * 5),
-        spread(score.value, without_y, [1] * 6),
-    )
-    assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
-
-
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     random = np.random.default_rng(5)
     truth = kid_of(random.normal(size=(4000, 4)) + 0.5, random.normal(size=(4000, 4))).value
@@ -90,8 +83,21 @@ def test_tiles_of_one_photo_form_no_pair_and_are_left_out_together() -> None:
     assert score.n_reference == 4 and score.details["reference_images"] == 12
     without_x = [by_pairs(np.delete(x, row, 0), y, photos) for row in range(5)]
     without_y = [by_pairs(x, y[photos != photo], photos[photos != photo]) for photo in range(4)]
-    expected = interval(score.value, spread(score.value, without_x, [1] * 5), spread(score.value, without_y, [3] * 4))
-    assert (score.low, score.high) == pytest.approx(expected, rel=1e-9)
+    jackknife = spread(score.value, without_x, [1] * 5).variance + spread(score.value, without_y, [3] * 4).variance
+    kernel_x = (x @ x.T / 4 + 1) ** 3 * (1 - np.eye(5))
+    means_y, means_xy = (
+        np.array([[((a @ b.T / 4 + 1) ** 3).mean() for b in (y[photos == photo] for photo in range(4))] for a in side])
+        for side in ([y[photos == photo] for photo in range(4)], [row[None] for row in x])
+    )
+    means_y *= 1 - np.eye(4)
+    equal = equal_sets_variance(
+        5,
+        4,
+        pair_variance(5, kernel_x.sum(1), (kernel_x**2).sum()),
+        pair_variance(4, means_y.sum(1), (means_y**2).sum()),
+        cross_variance(means_xy),
+    )
+    assert (score.low, score.high) == pytest.approx(distance_interval(score.value, jackknife, equal, 4), rel=1e-9)
 
 
 def test_tiles_of_equally_good_photos_scatter_around_zero() -> None:
@@ -108,4 +114,21 @@ def test_tiles_of_equally_good_photos_scatter_around_zero() -> None:
 def test_two_images_give_a_number_without_interval() -> None:
     score = kid_of(np.eye(3)[:2], np.eye(3))
     assert score.low is None and score.high is None
-    assert "at least 3 photos and 3 samples" in score.notes[0]
+    assert "at least 4 photos and 4 samples" in score.notes[0]
+
+
+def test_photos_add_up_to_the_value_and_two_cards_differ_photo_by_photo() -> None:
+    first, second, y = (np.random.default_rng(seed).normal(size=(n, 4)) for seed, n in ((0, 9), (1, 9), (2, 7)))
+    one, other = kid_of(first, y), kid_of(second + 0.3, y)
+    assert np.mean(one.per_photo) == pytest.approx(one.value, rel=1e-12) and len(one.per_photo) == 7
+    assert kid_of(first, y[::-1]).per_photo != one.per_photo, "photos are told by number"
+    left = np.delete(y, 3, 0)
+    added = np.delete(np.subtract(other.per_photo, one.per_photo), 3)
+    assert kid_of(second + 0.3, left).value - kid_of(first, left).value == pytest.approx(added.mean(), rel=1e-9)
+
+
+def test_the_resolution_is_the_spread_between_sets_of_real_photos() -> None:
+    random = np.random.default_rng(4)
+    scores = [kid_of(random.normal(size=(20, 8)), random.normal(size=(20, 8))) for _ in range(300)]
+    told = np.mean([score.details["resolution"] ** 2 for score in scores]) ** 0.5
+    assert told == pytest.approx(np.std([score.value for score in scores]), rel=0.15)

@@ -5,8 +5,9 @@ Paper: Binkowski, Sutherland, Arbel, Gretton (2018), "Demystifying MMD GANs", ar
 Read: 0 means no difference that the kernel sees; lower is better. It is unbiased, so equally good sets scatter
     around 0 and the number may be negative: it is reported as it is. An interval that holds 0 means that these
     images cannot tell samples from photos.
-Few images: no bias at any number, but a wide interval. The interval comes from leaving out photos and samples one
-    at a time. The usual spread over random subsets is no such interval: every subset shares the few photos.
+Few images: no bias at any number, but a wide interval. The interval spans photos and samples; the usual spread over
+    random subsets is no such interval: every subset shares the few photos. `resolution` is the standard deviation of
+    KID between two sets of as many real photos: differences below it are finer than the ruler.
     Tiles of one photo form no pair with each other, and are left out together.
 Oracle: torch-fidelity 0.4.0 with one subset of all images, on stored features.
 """
@@ -20,7 +21,14 @@ import numpy.typing as npt
 
 from handful.core.artifacts import Score
 from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
-from handful.scores.jackknife import content_order, interval, spread
+from handful.scores.jackknife import content_order, spread
+from handful.statistics.kernel_distance import (
+    LEAST_IMAGES,
+    cross_variance,
+    distance_interval,
+    equal_sets_variance,
+    pair_variance,
+)
 
 FACTS = ScoreFacts(
     better="lower",
@@ -28,7 +36,7 @@ FACTS = ScoreFacts(
     best=0.0,
     least_reference=2,
     least_samples=2,
-    version=2,
+    version=3,
 )
 
 _BLOCK_ROWS = 1024
@@ -77,32 +85,42 @@ def score(sets: FeatureSets) -> Score:
     order = content_order(sets.reference)
     y, photos = sets.reference[order], photo_numbers(sets.reference, sets.reference_photos)[order]
     x = sets.samples[content_order(sets.samples)]
-    cross_x, cross_y = _cross_sums(x, y)
-    samples, reference = _side(x, np.arange(len(x)), cross_x), _side(y, photos, cross_y)
-    m, n = len(samples.rows), len(reference.rows)
+    among_samples, squares = _sums_within(x)
+    among_photos, across, tiles = _by_photo(x, y, photos)
+    samples = _Side(np.ones(len(x)), among_samples, across.sum(1))
+    reference = _Side(tiles, among_photos.sum(1), across.sum(0))
+    m, n = len(x), len(tiles)
     xx, yy = samples.within_mean(), reference.within_mean()
     value = xx + yy - 2 * samples.cross_mean(reference)
+    per_photo = xx + yy - 2 * across.sum(0) / (m * tiles.mean())
+    details = {"reference_images": float(len(y))}
     low = high = None
     notes: tuple[str, ...] = ()
-    if min(n, m) >= 3:
+    if min(n, m) >= LEAST_IMAGES:
         without_sample = samples.within_means_without() + yy - 2 * samples.cross_means_without(reference)
         without_photo = xx + reference.within_means_without() - 2 * reference.cross_means_without(samples)
-        low, high = interval(
-            value, spread(value, without_sample, samples.rows), spread(value, without_photo, reference.rows)
+        jackknife = (
+            spread(value, without_sample, samples.rows).variance + spread(value, without_photo, reference.rows).variance
         )
+        kernel = among_photos / np.outer(tiles, tiles)
+        photo_pairs = pair_variance(n, kernel.sum(1), float((kernel**2).sum()))
+        sample_pairs = pair_variance(m, among_samples, squares)
+        equal = equal_sets_variance(m, n, sample_pairs, photo_pairs, cross_variance(across / tiles))
+        low, high = distance_interval(value, jackknife, equal, min(n, m))
+        details["resolution"] = equal_sets_variance(n, n, photo_pairs, photo_pairs, photo_pairs) ** 0.5
     else:
-        notes = ("No interval: leaving one photo out needs at least 3 photos and 3 samples.",)
-    details = {"reference_images": float(len(y))}
-    return Score(name="kid", value=value, low=low, high=high, n_reference=n, m_samples=m, notes=notes, details=details)
-
-
-def _side(x: Features, photos: PhotoNumbers, cross: Sums) -> _Side:
-    _, photo = np.unique(photos, return_inverse=True)
-
-    def by_photo(values: Sums) -> Sums:
-        return np.bincount(photo, values).astype(np.float64)
-
-    return _Side(by_photo(np.ones(len(x))), by_photo(_kernel_sums(x, photo)), by_photo(cross))
+        notes = (f"No interval: it needs at least {LEAST_IMAGES} photos and {LEAST_IMAGES} samples.",)
+    return Score(
+        name="kid",
+        value=value,
+        low=low,
+        high=high,
+        n_reference=n,
+        m_samples=m,
+        notes=notes,
+        details=details,
+        per_photo=tuple(float(added) for added in per_photo),
+    )
 
 
 def _kernel(x: Features, y: Features) -> Sums:
@@ -110,22 +128,35 @@ def _kernel(x: Features, y: Features) -> Sums:
     return kernel
 
 
-def _kernel_sums(x: Features, photos: PhotoNumbers) -> Sums:
-    """For each row the kernel's sum over the rows of all other photos, (n,). The whole matrix is never held."""
-    sums = np.empty(len(x))
+def _sums_within(x: Features) -> tuple[Sums, float]:
+    """For each row the kernel's sum over all other rows, (m,), and the sum of its squares over all pairs.
+
+    The whole matrix is never held.
+    """
+    sums, squares = np.empty(len(x)), 0.0
     for start in range(0, len(x), _BLOCK_ROWS):
+        kernel = _kernel(x[start : start + _BLOCK_ROWS], x)
+        rows = np.arange(len(kernel))
+        kernel[rows, start + rows] = 0
+        sums[start : start + len(kernel)] = kernel.sum(1)
+        squares += float((kernel**2).sum())
+    return sums, squares
+
+
+def _by_photo(x: Features, y: Features, photos: PhotoNumbers) -> tuple[Sums, Sums, Sums]:
+    """The kernel summed over the tiles of each photo, and how many tiles each has.
+
+    Returns:
+        Between photos (n, n), 0 on the diagonal: tiles of one photo are no pair of independent images; between samples
+        and photos (m, n); tiles of each photo (n,).
+    """
+    _, photo = np.unique(photos, return_inverse=True)
+    member = np.eye(photo.max() + 1)[photo]  # (tiles, n)
+    among = np.zeros((member.shape[1], member.shape[1]))
+    for start in range(0, len(y), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        kernel = _kernel(x[block], x)
-        kernel[photos[block, None] == photos] = 0  # tiles of one photo are no pair of independent images
-        sums[block] = kernel.sum(1)
-    return sums
-
-
-def _cross_sums(x: Features, y: Features) -> tuple[Sums, Sums]:
-    """For each row of x the kernel's sum over the rows of y, and for each of y that over x."""
-    over_y, over_x = [], np.zeros(len(y))
-    for start in range(0, len(x), _BLOCK_ROWS):
-        kernel = _kernel(x[start : start + _BLOCK_ROWS], y)
-        over_y.append(kernel.sum(1))
-        over_x += kernel.sum(0)
-    return np.concatenate(over_y), over_x
+        among += member[block].T @ (_kernel(y[block], y) @ member)
+    np.fill_diagonal(among, 0)
+    blocks = range(0, len(x), _BLOCK_ROWS)
+    across = np.concatenate([_kernel(x[start : start + _BLOCK_ROWS], y) @ member for start in blocks])
+    return among, across, member.sum(0)
