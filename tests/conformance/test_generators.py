@@ -273,3 +273,17 @@ def test_only_methods_that_train_have_a_step(name: str) -> None:
     if not has_step:
         with pytest.raises(NotImplementedError):
             train(generator, photos_for(spec, 1), steps=1)
+
+
+@every_generator
+def test_a_sample_made_from_one_photo_says_from_which_whatever_else_is_drawn(name: str) -> None:
+    spec = smallest(name)
+    generator, count = build(name, spec), facts_of(name).least_photos + 3
+    generator.prepare(photos_for(spec, count))
+    together = generator.sources(SEEDS)
+    alone = [generator.sources([seed]) for seed in SEEDS]
+    if together is None:
+        assert alone == [None] * len(SEEDS)
+    else:
+        assert alone == [[photo] for photo in together]
+        assert set(together) <= set(range(count))

@@ -35,6 +35,7 @@ def test_copies_are_the_photos_bit_for_bit_each_about_equally_often() -> None:
     picked = [int((bank == sample).flatten(1).all(1).nonzero().item()) for sample in samples]
     counts = torch.bincount(torch.tensor(picked), minlength=4)
     assert counts.sum() == 400 and counts.min() > 60  # 100 each, 5 standard deviations
+    assert picked == generator.sources(range(400))
 
 
 def test_classic_with_every_change_at_zero_gives_the_photos() -> None:
@@ -42,6 +43,9 @@ def test_classic_with_every_change_at_zero_gives_the_photos() -> None:
     samples = classic(bank).sample(range(20))
     distances = (samples[:, None] - bank).abs().amax((2, 3, 4)).amin(1)
     assert distances.max() < 1e-4
+    sources = classic(bank).sources(range(20))
+    assert set(sources) == {0, 1, 2}
+    assert (samples - bank[sources]).abs().max() < 1e-4
 
 
 def test_a_shift_moves_the_picture_by_up_to_its_share_of_the_side_and_mirrors_the_border() -> None:

@@ -42,6 +42,7 @@ def make_run(folder: Path, name: str = "dcgan", seed: int = 0, bit_depth: int = 
         "dataset_fingerprint": "d",
         "training_fingerprint": f"photos-{seed}",
         "training_pixels": (f"pixels-{seed}",),
+        "training_order": tuple(f"photo-{row}" for row in range(3)),
         "canvas": Size(width=20, height=16),
         "channels": 1,
         "bit_depth": bit_depth,
@@ -80,6 +81,20 @@ def test_a_set_is_png_files_named_by_seed_with_a_row_each_and_a_manifest(run: Pa
         assert pixels.shape == (16, 20) and pixels_sha256(pixels) == row.pixels_sha256
         assert row.weights_sha256 == manifest.weights_sha256
         assert row.photos_fingerprint == manifest.training_fingerprint == "photos-0"
+
+
+def test_a_row_names_the_photo_that_its_sample_was_made_from_where_there_is_one(run: Path, tmp_path: Path) -> None:
+    copies = make_run(tmp_path / "copies", "copies")
+    draw_samples(copies, tmp_path / "set", count=12)
+    by_source: dict[str | None, set[str]] = {}
+    for row in rows_of(tmp_path / "set"):
+        by_source.setdefault(row.source, set()).add(row.pixels_sha256)
+    assert set(by_source) == {"photo-0", "photo-1", "photo-2"}
+    assert all(len(pixels) == 1 for pixels in by_source.values())
+    earlier = make_run(tmp_path / "earlier", "copies", training_order=())
+    for number, unknown in enumerate((run, earlier)):  # learned from all photos; of a version that kept no order
+        draw_samples(unknown, tmp_path / str(number), count=2)
+        assert [row.source for row in rows_of(tmp_path / str(number))] == [None, None]
 
 
 def test_five_alone_equal_the_same_five_among_forty_byte_for_byte(run: Path, tmp_path: Path) -> None:

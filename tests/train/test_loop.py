@@ -67,6 +67,7 @@ def test_a_finished_run_describes_itself(make_dataset: MakeDataset, train_tiny: 
     images = DatasetManifest.read(dataset).training(0)
     assert run.training_fingerprint == fingerprint(sorted(image.pixels_sha256 for image in images))
     assert run.training_pixels == tuple(sorted(image.pixels_sha256 for image in images)) and len(images) == 4
+    assert run.training_order == tuple(image.pixels_sha256 for image in images)
     assert not {image.pixels_sha256 for image in DatasetManifest.read(dataset).heldout(0)} & set(run.training_pixels)
     assert run.checkpoint == "checkpoints/step-0000010.safetensors" and (folder / run.checkpoint).is_file()
 

@@ -214,6 +214,8 @@ class RunManifest(Artifact):
     """Over the pixel hashes of exactly the images trained on."""
     training_pixels: tuple[str, ...] = ()
     """Those hashes themselves (`DatasetImage.pixels_sha256`), sorted; the judge refuses to hold one of them out."""
+    training_order: tuple[str, ...] = ()
+    """The same hashes in the order in which the generator was given the images."""
     canvas: Size
     channels: Literal[1, 3]
     bit_depth: int
@@ -246,6 +248,9 @@ class SampleRow(Settings):
     """The run's training_fingerprint: which photos the sample can have learned from."""
     weights_sha256: str
     pixels_sha256: str
+    source: str | None = None
+    """Pixel hash of the one training image that the sample was made from; None where it was made from all of them, or
+    where that is not known."""
     controls: dict[str, Any] = {}
     """As in the set's manifest."""
 
@@ -335,10 +340,13 @@ class ScoreCard(Artifact):
     fold: int
     dataset_fingerprint: str
     scores: tuple[Score, ...]
+    left_out: dict[str, str] = {}
+    """Score that could not be given -> why: too few images, images too small, a network that is not here."""
     worst: tuple[str, ...]
-    """Sample files farthest from the reference photos, worst first."""
+    """Sample files farthest from the reference photos, worst first; empty on a card without features."""
     nearest: tuple[tuple[str, str, float], ...]
-    """(sample file, training image file, distance): the samples nearest to a training photo, nearest first."""
+    """(sample file, training image file, distance): the samples nearest to a training photo, nearest first; empty on a
+    card without features."""
     seconds: float
 
     def write(self, folder: Path) -> None:

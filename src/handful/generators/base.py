@@ -132,6 +132,18 @@ class Generator(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} takes no controls")
 
+    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> Sequence[int] | None:
+        """For each seed the index, in `prepare`'s photos, of the one photo that its sample is made from.
+
+        Args:
+            seeds: as for `sample`.
+            controls: those that the samples were drawn under; None for `sample`.
+
+        Returns:
+            None where a sample is made from no single photo, which is the rule.
+        """
+        return None
+
     @abstractmethod
     def modules(self) -> dict[str, Stateful]:
         """Everything a checkpoint must hold, by stable name."""

@@ -62,8 +62,8 @@ class Classic(Generator):
     def sample(self, seeds: Sequence[int]) -> Tensor:
         set_to, photos = self.settings, self.bank.photos
         n, (height, width) = len(seeds), photos.shape[2:]
-        random = [torch_stream(seed, "classic") for seed in seeds]
-        picks = [int(torch.randint(len(photos), (), generator=one)) for one in random]
+        random = self._streams(seeds)
+        picks = self._pick(random)
         draws = torch.stack([torch.rand(7, generator=one) for one in random])  # (n, 7), uniform on [0, 1)
         noise = torch.stack([torch.randn(photos.shape[1:], generator=one) for one in random])
         right, down, turn, gain, contrast = (draws[:, :5] * 2 - 1).T.to(photos)
@@ -80,6 +80,16 @@ class Classic(Generator):
         images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * set_to.contrast)
         images = images + noise.to(images) * set_to.noise
         return images.clamp(0, 1) * 2 - 1
+
+    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
+        return self._pick(self._streams(seeds))
+
+    def _streams(self, seeds: Sequence[int]) -> list[torch.Generator]:
+        return [torch_stream(seed, "classic") for seed in seeds]
+
+    def _pick(self, random: Sequence[torch.Generator]) -> list[int]:
+        """The photo of each seed: the first number of its stream."""
+        return [int(torch.randint(len(self.bank.photos), (), generator=one)) for one in random]
 
     def modules(self) -> dict[str, Stateful]:
         return {"bank": self.bank}

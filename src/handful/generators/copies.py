@@ -40,9 +40,11 @@ class Copies(Generator):
         self.bank.fill(photos)
 
     def sample(self, seeds: Sequence[int]) -> Tensor:
+        return self.bank.photos[self.sources(seeds)]
+
+    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
         count = len(self.bank.photos)
-        picks = [int(torch.randint(count, (), generator=torch_stream(seed, "copies/photo"))) for seed in seeds]
-        return self.bank.photos[picks]
+        return [int(torch.randint(count, (), generator=torch_stream(seed, "copies/photo"))) for seed in seeds]
 
     def modules(self) -> dict[str, Stateful]:
         return {"bank": self.bank}

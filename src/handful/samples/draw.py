@@ -147,7 +147,8 @@ def _draw(
             for seed, image in zip(seeds, images.numpy(), strict=True)
             if seed in wanted
         }
-        new = {seed: _row(trained, record, seed, pixels) for seed, pixels in drawn.items()}
+        sources = _sources(generator, controls, trained, list(drawn))
+        new = {seed: _row(trained, record, seed, pixels, sources[seed]) for seed, pixels in drawn.items()}
         with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
@@ -178,7 +179,17 @@ def _record(controls: Settings | None) -> Controls:
     return values
 
 
-def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers) -> SampleRow:
+def _sources(
+    generator: Generator, controls: Settings | None, trained: RunManifest, seeds: list[int]
+) -> dict[int, str | None]:
+    """Seed -> pixel hash of the one training image that its sample is made from, where there is one."""
+    photos, order = generator.sources(seeds, controls), trained.training_order
+    if photos is None or not order:  # a run of an earlier version does not know the order of its photos
+        return dict.fromkeys(seeds)
+    return {seed: order[photo] for seed, photo in zip(seeds, photos, strict=True)}
+
+
+def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers, source: str | None) -> SampleRow:
     return SampleRow(
         file=f"{seed:06d}.png",
         seed=seed,
@@ -186,6 +197,7 @@ def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers) 
         photos_fingerprint=trained.training_fingerprint,
         weights_sha256=_weights(trained),
         pixels_sha256=pixels_sha256(pixels),
+        source=source,
         controls=controls,
     )
 

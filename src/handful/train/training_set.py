@@ -25,7 +25,7 @@ class TrainingSet:
     fingerprint: str
     """Over the pixel hashes of exactly these images."""
     pixels: tuple[str, ...]
-    """Those hashes themselves, sorted."""
+    """Those hashes themselves, in the order of `photos`."""
 
 
 def read_training_set(dataset: Path, fold: int) -> TrainingSet:
@@ -55,5 +55,5 @@ def read_training_set(dataset: Path, fold: int) -> TrainingSet:
         photos=torch.from_numpy(photos),
         spec=ImageSpec(manifest.canvas.width, manifest.canvas.height, manifest.channels),
         fingerprint=training_fingerprint(images),
-        pixels=tuple(sorted(image.pixels_sha256 for image in images)),
+        pixels=tuple(image.pixels_sha256 for image in images),
     )
