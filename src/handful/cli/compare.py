@@ -24,7 +24,12 @@ def command(
     seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
     samples: Annotated[int | None, typer.Option(help="Images drawn from each run.")] = None,
     protocol: Annotated[str | None, typer.Option(help="heldout-v1, training-v1, or both, comma-separated.")] = None,
-    features: Annotated[str | None, typer.Option(help="Feature network; `handful weights` lists them.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: networks (`handful weights` lists them) and pixels; default: all that are here."
+        ),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Runs at a time, each on its own share of the cores.")] = None,
     fit: options.Fit = None,
     filter: options.Filter = None,
@@ -52,10 +57,10 @@ def command(
 
     flags = options.given(
         generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
-        samples=samples, protocol=options.words(protocol), features=features, jobs=jobs, fit=fit, filter=filter,
-        channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by, split_seed=split_seed,
-        batch=batch, augment=options.words(augment), device=device, precision=precision, deterministic=deterministic,
-        threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
+        samples=samples, protocol=options.words(protocol), features=options.words(features), jobs=jobs, fit=fit,
+        filter=filter, channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by,
+        split_seed=split_seed, batch=batch, augment=options.words(augment), device=device, precision=precision,
+        deterministic=deterministic, threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
     where = f"recipe {recipe}" if recipe else "handful compare"

@@ -17,7 +17,9 @@ def command(
     samples: Annotated[Path, typer.Argument(help="A folder of samples, ours or yours.", show_default=False)],
     photos: Annotated[Path, typer.Argument(help="A dataset folder, or a plain folder of photos.", show_default=False)],
     protocol: Annotated[str, typer.Option(help="heldout-v1 or training-v1.")] = "heldout-v1",
-    features: Annotated[str, typer.Option(help="Feature network; `handful weights` lists them.")] = "inception-2015",
+    features: Annotated[
+        str, typer.Option(help="A network (`handful weights` lists them), or pixels for the scores on images.")
+    ] = "inception-2015",
     fold: Annotated[int, typer.Option(help="The fold whose photos were held out.")] = 0,
     count: Annotated[
         int | None,
@@ -41,4 +43,5 @@ def command(
         rows.append((score.name, f"{score.value:.4g}", interval, str(score.n_reference), str(score.m_samples)))
     lines = [f"{card.generator} under {card.protocol}, features {features}", *table_lines(rows)]
     lines += [f"note ({score.name}): {text}" for score in card.scores for text in score.notes]
+    lines += [f"left out ({name}): {reason}" for name, reason in card.left_out.items()]
     emit(as_json, card.model_dump(mode="json"), lines)

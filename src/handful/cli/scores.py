@@ -20,8 +20,11 @@ def command(
 
     if name is None:
         found = [registry.describe("scores", known) for known in registry.names("scores")]
-        rows = [("score", "better", "photos", "what")]
-        rows += [(e.name, e.facts["better"], f"{e.facts['least_reference']}+", e.title) for e in found]
+        rows = [("score", "better", "photos", "looks at", "what")]
+        rows += [
+            (e.name, e.facts["better"], f"{e.facts['least_reference']}+", e.facts.get("needs", "features"), e.title)
+            for e in found
+        ]
         emit(as_json, [{"name": e.name, "title": e.title, **e.facts} for e in found], table_lines(rows))
         return
     entry = registry.describe("scores", name)

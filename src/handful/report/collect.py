@@ -98,6 +98,8 @@ def collect(work: Path) -> Evidence:
     known |= {card.run_id for card in cards}
     of_runs = [card for card in cards if part(card.run_id)]
     shown = [card for card in of_runs if plan is None or card.protocol in plan.protocols]
+    if plan is not None:  # the first of its networks decides
+        shown.sort(key=lambda card: plan.protocols.index(card.protocol))
     evidence = Evidence(
         workspace=place,
         audit=audit,

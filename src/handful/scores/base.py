@@ -1,11 +1,12 @@
-"""What a score is: a pure function on features that returns a value, its interval, both n and notes.
+"""What a score is: a pure function on features or on images that returns a value, its interval, both n and notes.
 
-A score file states `FACTS` and a function `score(sets) -> Score`. It opens no file, resizes nothing, picks
-no device: the protocol did.
+A score file states `FACTS` and a function `score(sets) -> Score`, where `sets` is `FeatureSets` or, with
+`needs="images"`, `ImageSets`. It opens no file, resizes nothing, picks no device: the protocol did.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from handful.core.errors import UserError
+from handful.core.images import Floats, Integers, integers_to_unit
 
 Features = npt.NDArray[np.floating[Any]]
 PhotoNumbers = npt.NDArray[np.intp]
+FeatureMaps = Callable[[Floats], dict[str, Floats]]
+"""Images (n, c, h, w) in [-1, 1] -> layer name -> what that layer gives for them, (n, ...); see `MapNetwork`. What an
+image gives depends on that image alone."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,15 @@ class ScoreFacts:
     least_reference: int
     """Fewest photos with which the number is defined."""
     least_samples: int
-    compares_with: Literal["reference", "training"] = "reference"
-    """Which photos `least_reference` counts."""
+    compares_with: Literal["reference", "training", "nothing"] = "reference"
+    """Which photos `least_reference` counts. 'nothing': it describes the samples alone, reads no photo, and can
+    therefore not say how good they are."""
+    needs: Literal["features", "images"] = "features"
+    """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
+    network: str = ""
+    """The network that `ImageSets.network` is asked for; '' where it needs none."""
     version: int = 1
-    """Raised whenever the same features give another number; part of every protocol's fingerprint."""
+    """Raised whenever the same features or images give another number; part of every protocol's fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +64,88 @@ class FeatureSets:
     heldout_photos: PhotoNumbers | None = None
 
 
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size that are read one at a time."""
+
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]
+    """`core.images.pixels_sha256` of each."""
+    bit_depth: int
+    read: Callable[[int], Integers]
+    """Index -> integers (h, w) or (h, w, 3)."""
+    photos: tuple[str, ...] | None = None
+    """Name of the photo that each was made from: tiles of one photo share it. None: each is its own."""
+    channels: Literal[1, 3] = 3
+    """Of what `batches` gives: with 3, a grey image is repeated. 1 only where every image is grey."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def photo_numbers(self) -> PhotoNumbers:
+        """The photo of each image, by number."""
+        return np.unique(self.names if self.photos is None else self.photos, return_inverse=True)[1]
+
+    def unit(self, row: int) -> Floats:
+        """One image, float32 (channels, h, w) in [-1, 1]."""
+        image = integers_to_unit(self.read(row), self.bit_depth)
+        return np.repeat(image, 3, axis=0) if len(image) < self.channels else image
+
+    def batches(self, size: int) -> Iterator[Floats]:
+        """All images in order, float32 (n, channels, h, w) in [-1, 1], n <= size, at their own size."""
+        for start in range(0, len(self), size):
+            yield np.stack([self.unit(row) for row in range(start, min(start + size, len(self)))])
+
+    def all(self) -> Floats:
+        """All images at once, float32 (n, channels, h, w) in [-1, 1]; at least one."""
+        return next(self.batches(len(self)))
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """The images themselves, all of one size and one number of channels."""
+
+    samples: ImageSet
+    reference: ImageSet
+    """The photos that the protocol compares with: held-out or training."""
+    training: ImageSet
+    """The photos that the generator saw."""
+    heldout: ImageSet
+    """The photos that it never saw; may be empty."""
+    sources: tuple[int | None, ...]
+    """For each sample, the row of `training` that it was made from, as its generator stated; None where it stated
+    nothing: most generators learn from all photos at once."""
+    network: Callable[[str], FeatureMaps]
+    """The network named in FACTS, made ready by the protocol: its weights and its device are no concern of a score."""
+
+
 def photo_numbers(features: Features, stated: PhotoNumbers | None) -> PhotoNumbers:
     """The photo of each row, as stated, or each row its own."""
     return np.arange(len(features)) if stated is None else stated
 
 
-def count_photos(features: Features, stated: PhotoNumbers | None) -> int:
-    """How many photos the rows were made from."""
-    return len(np.unique(photo_numbers(features, stated)))
+def count_photos(features: Features | ImageSet, stated: PhotoNumbers | None = None) -> int:
+    """How many photos the rows or images were made from."""
+    numbers = features.photo_numbers() if isinstance(features, ImageSet) else photo_numbers(features, stated)
+    return len(np.unique(numbers))
 
 
-def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets) -> None:
+def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets | ImageSets) -> None:
     """Refuses sets too small for a score.
 
     Raises:
         UserError: too few photos or samples.
     """
-    if facts.compares_with == "reference":
-        kind, photos = "reference", count_photos(sets.reference, sets.reference_photos)
-    else:
-        kind, photos = "training", count_photos(sets.training, sets.training_photos)
-    if photos < facts.least_reference:
-        raise UserError(
-            f"There are {photos} {kind} photos.",
-            f"{name} needs at least {facts.least_reference}.",
-            "Add photos and build the data set again, so that more are held out.",
-        )
+    kind = facts.compares_with
+    if kind != "nothing":
+        # image sets know their photos themselves
+        photos = count_photos(getattr(sets, kind), getattr(sets, f"{kind}_photos", None))
+        if photos < facts.least_reference:
+            raise UserError(
+                f"There are {photos} {kind} photos.",
+                f"{name} needs at least {facts.least_reference}.",
+                "Add photos and build the data set again, so that more are held out.",
+            )
     if len(sets.samples) < facts.least_samples:
         raise UserError(
             f"There are {len(sets.samples)} samples.",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 from scipy.spatial.distance import cdist
 
 from handful.core import registry
@@ -17,12 +21,13 @@ from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
-from handful.scores.base import Features, FeatureSets
-from handful.scores.features import FeatureExtractor, ImageSet, extract_features
+from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
+from handful.scores.features import FeatureExtractor, extract_features
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
-from handful.scores.networks import find_network
-from handful.scores.protocol import Protocol, card_name, find_protocol, plan, score_names
-from handful.scores.weights import find_weights
+from handful.scores.maps import MapExtractor
+from handful.scores.networks import NETWORKS, find_map_network, find_network
+from handful.scores.protocol import DEFAULT_NETWORK, PIXELS, Protocol, card_name, find_protocol, plan, score_names
+from handful.scores.weights import find_weights, list_weights
 
 _SHOWN = 8
 """How many of the worst, and of the nearest, samples a card names."""
@@ -49,7 +54,8 @@ def score_samples(
         out: folder for the card; None writes nothing. Features are kept in `cache` within it, or, in a workspace, in
             5_scores/cache for all runs.
         protocol: heldout-v1 or training-v1.
-        network: a feature network, or one with '+bf16' appended.
+        network: a feature network, one with '+bf16' appended, or `pixels` for the scores that look at the images
+            themselves.
         fold: the fold that the samples' run held out.
         listener: hears the progress.
         device: auto, cpu, cuda or mps.
@@ -58,18 +64,19 @@ def score_samples(
             samples can be compared.
 
     Raises:
-        UserError: an unknown name, missing weights, too few images, a folder of samples that holds photos, or
-            a run that saw the photos it would be judged with.
+        UserError: an unknown name, missing weights, too few images, a folder of samples that holds photos, a run that
+            saw the photos it would be judged with, or no score of a feature network that can be given. One that
+            cannot be given beside others is named on the card, with the reason.
     """
     start = time.perf_counter()
     chosen = find_protocol(protocol)
-    check_comparison([protocol], network)
-    cache = None
+    check_comparison([protocol], [network])
+    kept = None
     if out is not None:
-        cache = (out.parent if out.resolve().parent == Workspace(out.resolve().parent.parent).scores else out) / "cache"
+        kept = (out.parent if out.resolve().parent == Workspace(out.resolve().parent.parent).scores else out) / "cache"
         if not (photos / DatasetManifest.file_name).exists():
             keep_out_of_photos(out, photos)
-            keep_out_of_photos(cache, photos)
+            keep_out_of_photos(kept, photos)
     known = read_photos(photos, fold, chosen.reference)
     reference = known.heldout if chosen.reference == "heldout" else known.training
     _check_reference(chosen, len(np.unique(reference.photo_numbers())), fold)
@@ -77,22 +84,24 @@ def score_samples(
     _check_run(drawn, known, fold)
     if chosen.reference == "heldout":
         _check_unseen(drawn, known.heldout)
-    extractor = FeatureExtractor(network, start_runtime(device, precision="fp32", threads=threads).device)
-
-    def features(images: ImageSet, name: str) -> Features:
-        return extract_features(images, extractor, cache, listener, name)
-
-    training, heldout = features(known.training, "training photos"), features(known.heldout, "held-out photos")
-    sets = FeatureSets(
-        samples=features(drawn.images, "samples"),
-        reference=heldout if chosen.reference == "heldout" else training,
-        training=training,
-        heldout=heldout,
-        reference_photos=reference.photo_numbers(),
-        training_photos=known.training.photo_numbers(),
-        heldout_photos=known.heldout.photo_numbers(),
-    )
-    stated = plan(chosen, network, known.canvas, known.bit_depth, len(drawn.images))
+    runtime_device = start_runtime(device, precision="fp32", threads=threads).device
+    if network == PIXELS:
+        sets: FeatureSets | ImageSets = _image_sets(drawn, known, chosen, runtime_device)
+    else:
+        sets = _feature_sets(drawn.images, known, chosen, FeatureExtractor(network, runtime_device), kept, listener)
+    names, left_out = _usable_scores(network, sets)
+    scores = []
+    for name in names:
+        try:
+            score: Score = registry.load("scores", name).score(sets)
+        except UserError as error:
+            left_out[name] = error
+            continue
+        scores.append(score)
+        listener({"event": "score", "name": name, "value": score.value})
+    if left_out and not scores and network != PIXELS:  # images too small for every score on pixels are no mistake
+        raise next(iter(left_out.values()))
+    stated = plan(chosen, network, known.canvas, known.bit_depth, len(drawn.images), names)
     card = ScoreCard(
         protocol=card_name(chosen, network),
         protocol_fingerprint=fingerprint(stated),
@@ -103,9 +112,10 @@ def score_samples(
         seed=drawn.seed,
         fold=fold,
         dataset_fingerprint=known.fingerprint,
-        scores=tuple(_ask_scores(sets, listener)),
-        worst=_worst(sets, drawn.images),
-        nearest=_nearest(sets, drawn.images, known.training),
+        scores=tuple(scores),
+        left_out={name: f"{error.what} {error.allowed}" for name, error in left_out.items()},
+        worst=_worst(sets, drawn.images) if isinstance(sets, FeatureSets) else (),
+        nearest=_nearest(sets, drawn.images, known.training) if isinstance(sets, FeatureSets) else (),
         seconds=time.perf_counter() - start,
     )
     if out is not None:
@@ -113,15 +123,35 @@ def score_samples(
     return card
 
 
-def check_comparison(protocols: Sequence[str], network: str) -> None:
+def choose_spaces(stated: Sequence[str] | None, listener: Listener = ignore) -> tuple[str, ...]:
+    """The feature spaces of a comparison: those stated, else `pixels` and every network whose weights are here.
+
+    Raises:
+        UserError: none is stated, and no network's weights are here.
+    """
+    if stated is not None:
+        return tuple(stated)
+    missing = [status.network for status in list_weights() if status.state != "found"]
+    here = [name for name in NETWORKS if name not in missing]
+    if not here:
+        find_weights(NETWORKS[DEFAULT_NETWORK])  # says how to get them
+    if missing:
+        words = f"{', '.join(missing)}: left out, as the weights are not here (`handful weights` says how to add them)"
+        listener({"event": "spaces", "words": words})
+    return (*here, PIXELS)
+
+
+def check_comparison(protocols: Sequence[str], spaces: Sequence[str]) -> None:
     """Makes sure, before hours of training, that scoring will be possible.
 
     Raises:
-        UserError: an unknown protocol or network, or weights that are missing or wrong.
+        UserError: an unknown protocol or space, or weights that are missing or wrong.
     """
     for protocol in protocols:
         find_protocol(protocol)
-    find_weights(find_network(network)[0])
+    for space in spaces:
+        if space != PIXELS:
+            find_weights(find_network(space)[0])
 
 
 def check_split(dataset: DatasetManifest, protocols: Sequence[str]) -> None:
@@ -173,16 +203,63 @@ def _check_unseen(samples: Samples, heldout: ImageSet) -> None:
         )
 
 
-def _ask_scores(sets: FeatureSets, listener: Listener) -> list[Score]:
-    scores = []
-    for name in score_names():
-        module = registry.load("scores", name)
-        if module.FACTS.compares_with == "training" and not len(sets.training):
+def _feature_sets(
+    samples: ImageSet,
+    known: Photos,
+    protocol: Protocol,
+    extractor: FeatureExtractor,
+    cache: Path | None,
+    listener: Listener,
+) -> FeatureSets:
+    def features(images: ImageSet, name: str) -> Features:
+        return extract_features(images, extractor, cache, listener, name)
+
+    training, heldout = features(known.training, "training photos"), features(known.heldout, "held-out photos")
+    training_photos, heldout_photos = known.training.photo_numbers(), known.heldout.photo_numbers()
+    compares_heldout = protocol.reference == "heldout"
+    return FeatureSets(
+        samples=features(samples, "samples"),
+        reference=heldout if compares_heldout else training,
+        training=training,
+        heldout=heldout,
+        reference_photos=heldout_photos if compares_heldout else training_photos,
+        training_photos=training_photos,
+        heldout_photos=heldout_photos,
+    )
+
+
+def _image_sets(drawn: Samples, known: Photos, protocol: Protocol, device: torch.device) -> ImageSets:
+    """All sets with the same number of channels."""
+    everything = (drawn.images, known.training, known.heldout)
+    channels: Literal[1, 3] = 3 if any(images.channels == 3 for images in everything) else 1
+    samples, training, heldout = (replace(images, channels=channels) for images in everything)
+    rows = {pixels: row for row, pixels in enumerate(training.hashes)}
+    sources = drawn.sources or (None,) * len(samples)
+    return ImageSets(
+        samples=samples,
+        reference=heldout if protocol.reference == "heldout" else training,
+        training=training,
+        heldout=heldout,
+        sources=tuple(None if pixels is None else rows.get(pixels) for pixels in sources),
+        network=cache(lambda name: MapExtractor(name, device)),
+    )
+
+
+def _usable_scores(space: str, sets: FeatureSets | ImageSets) -> tuple[list[str], dict[str, UserError]]:
+    """The scores to ask, and why others, which lack their network's weights, cannot be asked."""
+    names, left_out = [], {}
+    for name in score_names(space):
+        facts: ScoreFacts = registry.load("scores", name).FACTS
+        if facts.compares_with == "training" and not len(sets.training):
             continue  # a plain folder of held-out photos: what the generator saw is unknown
-        score: Score = module.score(sets)
-        listener({"event": "score", "name": name, "value": score.value})
-        scores.append(score)
-    return scores
+        try:
+            if facts.network:
+                find_weights(find_map_network(facts.network).owner)
+        except UserError as error:
+            left_out[name] = error
+        else:
+            names.append(name)
+    return names, left_out
 
 
 def _worst(sets: FeatureSets, samples: ImageSet) -> tuple[str, ...]:

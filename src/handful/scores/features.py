@@ -12,8 +12,7 @@ import importlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -29,8 +28,8 @@ from handful.core.errors import UserError
 from handful.core.images import Floats, Integers
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import write_atomically
-from handful.scores.base import Features, PhotoNumbers
-from handful.scores.networks import Network, find_network
+from handful.scores.base import Features, ImageSet
+from handful.scores.networks import MapNetwork, Network, find_network
 from handful.scores.networks.layers import fold_batch_norms
 from handful.scores.weights import find_weights
 
@@ -38,47 +37,33 @@ BATCH_IMAGES = 16
 """Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """Images that are read one at a time."""
-
-    names: tuple[str, ...]
-    hashes: tuple[str, ...]
-    """`core.images.pixels_sha256` of each."""
-    bit_depth: int
-    read: Callable[[int], Integers]
-    """Index -> integers (h, w) or (h, w, 3)."""
-    photos: tuple[str, ...] | None = None
-    """Name of the photo that each was made from: tiles of one photo share it. None: each is its own."""
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def photo_numbers(self) -> PhotoNumbers:
-        """The photo of each image, by number."""
-        return np.unique(self.names if self.photos is None else self.photos, return_inverse=True)[1]
-
-
 def preprocess(pixels: Integers, bit_depth: int, network: Network) -> Floats:
     """Integers (h, w) or (h, w, 3) -> the network's input, float32 (3, side_px, side_px)."""
     levels = pixels.astype(np.float32) * np.float32(255 / (2**bit_depth - 1))
-    planes = [levels] if levels.ndim == 2 else [levels[..., channel] for channel in range(levels.shape[2])]
-    size = (network.side_px, network.side_px)
-    resized = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BICUBIC))
-        for plane in planes
-    ]
-    stack: Floats = np.stack(resized * 3 if len(resized) == 1 else resized)
-    return (stack - np.float32(network.centre)) / np.float32(network.half_range)
+    return levels_to_input(levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1), network)
 
 
-def load_network(network: Network) -> nn.Module:
+def levels_to_input(levels: Floats, network: Network | MapNetwork) -> Floats:
+    """(1, h, w) or (3, h, w) on the scale 0 ... 255 -> the network's input, (3, side_px, side_px) or (3, h, w)."""
+    if network.side_px is not None:
+        size = (network.side_px, network.side_px)
+        levels = np.stack([_resize(plane, size) for plane in levels])
+    owner = network.owner if isinstance(network, MapNetwork) else network
+    levels = np.repeat(levels, 3, axis=0) if len(levels) == 1 else levels
+    return (levels - np.float32(owner.centre)) / np.float32(owner.half_range)
+
+
+def _resize(plane: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.BICUBIC))
+
+
+def load_network(network: Network | MapNetwork) -> nn.Module:
     """The network with its verified tensors, in evaluation mode, batch norms not yet folded.
 
     Raises:
         UserError: its weights are missing or wrong.
     """
-    path, file = find_weights(network)
+    path, file = find_weights(network.owner if isinstance(network, MapNetwork) else network)
     module = importlib.import_module(f"handful.scores.networks.{network.module}")
     if file.form == "state dict":
         tensors = torch.load(path, map_location="cpu", weights_only=True)
@@ -98,6 +83,11 @@ def load_network(network: Network) -> nn.Module:
     loaded = built.load_state_dict(ported, strict=False)
     assert not loaded.unexpected_keys and all(key.endswith("num_batches_tracked") for key in loaded.missing_keys)
     return built.eval().requires_grad_(False)
+
+
+def exact_convolutions() -> AbstractContextManager[None]:
+    """TensorFloat-32 would move features by 1e-3, and an algorithm picked by timing could change from run to run."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 class FeatureExtractor:
@@ -132,9 +122,7 @@ class FeatureExtractor:
         batch = torch.zeros(BATCH_IMAGES, *inputs.shape[1:])
         batch[: len(inputs)] = torch.from_numpy(inputs)
         batch = batch.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)
-        # TensorFloat-32 would move features by 1e-3, and an algorithm picked by timing could change from run to run
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:
+        with torch.inference_mode(), exact_convolutions():
             features: Floats = self.module(batch)[: len(inputs)].cpu().numpy()
         return features
 

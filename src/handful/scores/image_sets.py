@@ -23,7 +23,7 @@ from handful.core.config import fingerprint
 from handful.core.decode import DecodedPhoto, UnreadablePhoto, decode_photo, list_photo_files
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_png
-from handful.scores.features import ImageSet
+from handful.scores.base import ImageSet
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Samples:
     training_fingerprint: str | None
     training_pixels: tuple[str, ...] = ()
     """Pixel hashes of the photos that the run was trained on; empty where they are unknown."""
+    sources: tuple[str | None, ...] = ()
+    """For each image the pixel hash of the photo that it was made from, None where that is not stated; or empty."""
 
 
 def read_photos(folder: Path, fold: int, plain_role: Literal["heldout", "training"]) -> Photos:
@@ -75,7 +77,7 @@ def read_photos(folder: Path, fold: int, plain_role: Literal["heldout", "trainin
             "Leave --fold out, or give the folder that `handful dataset` made.",
         )
     images, size = _read_plain(folder, None)
-    empty = ImageSet((), (), images.bit_depth, images.read)
+    empty = ImageSet((), (), images.bit_depth, images.read, None, images.channels)
     return Photos(
         training=images if plain_role == "training" else empty,
         heldout=images if plain_role == "heldout" else empty,
@@ -100,7 +102,9 @@ def _read_dataset(folder: Path, fold: int) -> Photos:
         files = tuple(image.file for image in images)
         hashes = tuple(image.pixels_sha256 for image in images)
         photos = tuple(image.photo for image in images)
-        return ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), photos)
+        return ImageSet(
+            files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), photos, manifest.channels
+        )
 
     return Photos(
         training=image_set(manifest.training(fold)),
@@ -185,13 +189,14 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
     files = tuple(rows)
     hashes = tuple(row.pixels_sha256 for row in rows.values())
     return Samples(
-        ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row])),
+        ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), None, manifest.channels),
         run_id=manifest.run_id,
         generator=manifest.generator,
         anchor=manifest.anchor,
         seed=manifest.seed,
         training_fingerprint=manifest.training_fingerprint,
         training_pixels=manifest.training_pixels,
+        sources=tuple(row.source for row in rows.values()),
     )
 
 
@@ -204,7 +209,8 @@ def _read_plain(folder: Path, bit_depth: int | None, count: int | None = None) -
             "It must hold images (PNG, JPEG, BMP or TIFF), or be a folder that Handful made.",
             "Check the path.",
         )
-    hashes = []
+    hashes: list[str] = []
+    channels: Literal[1, 3] = 1
     first: DecodedPhoto | None = None
     for path in paths:
         image = _decode(path, bit_depth)
@@ -216,9 +222,12 @@ def _read_plain(folder: Path, bit_depth: int | None, count: int | None = None) -
                 "Bring them to one size, or let `handful dataset` do it.",
             )
         hashes.append(pixels_sha256(image.pixels))
+        channels = 3 if image.pixels.ndim == 3 else channels
     assert first is not None
     names = tuple(path.relative_to(folder).as_posix() for path in paths)
-    images = ImageSet(names, tuple(hashes), first.bit_depth, lambda row: _decode(paths[row], bit_depth).pixels)
+    images = ImageSet(
+        names, tuple(hashes), first.bit_depth, lambda row: _decode(paths[row], bit_depth).pixels, None, channels
+    )
     return images, Size(width=first.pixels.shape[1], height=first.pixels.shape[0])
 
 

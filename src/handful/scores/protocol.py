@@ -7,15 +7,18 @@ stands beside it and is read first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from handful.core import registry
 from handful.core.artifacts import Size, library_versions
 from handful.core.config import Settings
 from handful.core.errors import unknown_name
-from handful.scores.networks import find_network
+from handful.scores.networks import find_map_network, find_network
 
 DEFAULT_NETWORK = "inception-2015"
+PIXELS = "pixels"
+"""The space of the scores that look at the images themselves; the other spaces are the feature networks."""
 
 
 class Protocol(Settings):
@@ -49,22 +52,35 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def card_name(protocol: Protocol, network: str) -> str:
-    """What a card of this protocol is called: other networks than the usual one are part of the name."""
-    return protocol.name if network == DEFAULT_NETWORK else f"{protocol.name}+{network}"
+def card_name(protocol: Protocol, space: str) -> str:
+    """What a card of this protocol is called: other spaces than the usual network are part of the name."""
+    return protocol.name if space == DEFAULT_NETWORK else f"{protocol.name}+{space}"
 
 
-def plan(protocol: Protocol, network: str, canvas: Size, bit_depth: int, samples: int) -> dict[str, Any]:
-    """Everything that decides a card's numbers apart from the images; its fingerprint goes on the card."""
-    found, precision = find_network(network)
+def plan(
+    protocol: Protocol, space: str, canvas: Size, bit_depth: int, samples: int, names: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Everything that decides a card's numbers apart from the images; its fingerprint goes on the card.
+
+    Args:
+        protocol: which photos samples are compared with.
+        space: a feature network, or `pixels`.
+        canvas: of all images.
+        bit_depth: of all images.
+        samples: how many are judged.
+        names: the scores on the card; None: all of this space.
+    """
+    names = score_names(space) if names is None else names
+    facts = {name: registry.describe("scores", name).facts for name in names}
     return {
         **protocol.model_dump(),
-        "network": network,
-        "network_tensors_sha256": found.tensors_sha256,
-        "network_precision": precision,
-        "preprocessing": found.preprocessing,
-        "side_px": found.side_px,
-        "estimators": {name: registry.describe("scores", name).facts.get("version", 1) for name in score_names()},
+        "network": space,
+        **(
+            _map_networks(sorted({str(f["network"]) for f in facts.values() if f.get("network")}))
+            if space == PIXELS
+            else _feature_network(space)
+        ),
+        "estimators": {name: fact.get("version", 1) for name, fact in facts.items()},
         "canvas": str(canvas),
         "bit_depth": bit_depth,
         "samples": samples,
@@ -72,6 +88,31 @@ def plan(protocol: Protocol, network: str, canvas: Size, bit_depth: int, samples
     }
 
 
-def score_names() -> tuple[str, ...]:
-    """The scores of every protocol: all there are."""
-    return registry.names("scores")
+def _feature_network(name: str) -> dict[str, Any]:
+    found, precision = find_network(name)
+    return {
+        "network_tensors_sha256": found.tensors_sha256,
+        "network_precision": precision,
+        "preprocessing": found.preprocessing,
+        "side_px": found.side_px,
+    }
+
+
+def _map_networks(names: Sequence[str]) -> dict[str, Any]:
+    found = [find_map_network(name) for name in names]
+    return {
+        "map_networks": {network.name: network.tensors_sha256 for network in found},
+        "preprocessing": {
+            network.name: network.owner.preprocessing if network.resized else "none" for network in found
+        },
+    }
+
+
+def score_names(space: str | None = None) -> tuple[str, ...]:
+    """The scores of every protocol that stand on the card of a space; None: all there are."""
+    needs = "images" if space == PIXELS else "features"
+    return tuple(
+        name
+        for name in registry.names("scores")
+        if space is None or registry.describe("scores", name).facts.get("needs", "features") == needs
+    )

@@ -30,8 +30,9 @@ class CompareSettings(Settings):
     """Images drawn from each run."""
     protocol: tuple[str, ...] = Field(("heldout-v1", "training-v1"), min_length=1)
     """Each gets a table of its own."""
-    features: str = "inception-2015"
-    """Feature network that the scores use."""
+    features: tuple[str, ...] | None = Field(None, min_length=1)
+    """Feature spaces, a score card each: networks, and `pixels` for the scores that look at the images themselves. The
+    first network decides the verdict. None: every network whose weights are here, and pixels."""
     bit_depth: int | None = Field(None, ge=8, le=16)
     """The camera's bit depth, where the files do not say it."""
     jobs: int = Field(1, ge=1)
@@ -41,10 +42,17 @@ class CompareSettings(Settings):
     settings: dict[str, dict[str, Any]] = {}
     """Generator name -> its settings."""
 
-    @field_validator("generators", "seeds", "protocol")
+    @field_validator("features", mode="before")
     @classmethod
-    def _each_once(cls, values: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("generators", "seeds", "protocol", "features")
+    @classmethod
+    def _each_once(cls, values: tuple[Any, ...] | None, info: ValidationInfo) -> tuple[Any, ...] | None:
         """A run that counts twice would be evidence that is not there."""
+        if values is None:
+            return None
         seen = [str(Path(value).resolve()) if str(value).endswith(".py") else value for value in values]
         twice = [value for number, value in enumerate(values) if seen[number] in seen[:number]]
         if twice:

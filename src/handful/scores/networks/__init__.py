@@ -1,4 +1,4 @@
-"""The feature networks: what each is, and by which content its tensors are known. Imports no torch.
+"""The networks: what each is, and by which content its tensors are known. Imports no torch.
 
 A network is frozen together with its preprocessing: `preprocess` in features.py follows `side_px`, `centre`
 and `half_range`; changing one of them is another network and needs another name.
@@ -99,6 +99,75 @@ NETWORKS = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class MapNetwork:
+    """A frozen part of a feature network, for scores that look at images: it gives maps (or logits) by layer name."""
+
+    name: str
+    module: str
+    """The file in this folder that builds it."""
+    tensors_of: str
+    """The feature network whose weights file holds its tensors, and whose centre and half range it has."""
+    resized: bool
+    """Whether images are resized to that network's input size; if not, they are seen at their own size."""
+    layers: tuple[str, ...]
+    """The names of what it gives."""
+    tensors_sha256: str
+    """`core.checkpoint.tensors_sha256` of its own tensors."""
+
+    @property
+    def owner(self) -> Network:
+        """The feature network whose weights file holds its tensors."""
+        return NETWORKS[self.tensors_of]
+
+    @property
+    def side_px(self) -> int | None:
+        """Images are resized to side_px x side_px; None: they keep their size."""
+        return self.owner.side_px if self.resized else None
+
+
+MAP_NETWORKS = {
+    network.name: network
+    for network in (
+        MapNetwork(
+            name="inception-2015-stem",
+            module="inception_2015_stem",
+            tensors_of="inception-2015",
+            resized=False,
+            layers=("64", "192"),
+            tensors_sha256="71ac548b1cb72b5b66551ab1039343500ad1c9317c0c60ea1d35945f99a23fe7",
+        ),
+        MapNetwork(
+            name="efficientnet-lite0-stages",
+            module="efficientnet_lite0_stages",
+            tensors_of="efficientnet-lite0",
+            resized=False,
+            layers=("stride-2", "stride-4", "stride-8", "stride-16", "stride-32"),
+            tensors_sha256="dbc6a335ba6bbd14935f1c6dec9ca0cb7b661b93e3855168edd3a1c6e589ed19",
+        ),
+        MapNetwork(
+            name="efficientnet-lite0-logits",
+            module="efficientnet_lite0_logits",
+            tensors_of="efficientnet-lite0",
+            resized=True,
+            layers=("logits",),
+            tensors_sha256="87d914c707116aa667dba9a77e45958fb007cea9373a427a6633b549643a3df6",
+        ),
+    )
+}
+
+
+def find_map_network(name: str) -> MapNetwork:
+    """The map network of that name.
+
+    Raises:
+        UserError: there is none; the nearest name is offered.
+    """
+    if name not in MAP_NETWORKS:
+        raise unknown_name("map network", name, MAP_NETWORKS, "handful weights")
+    return MAP_NETWORKS[name]
 
 
 def find_network(name: str) -> tuple[Network, Precision]:
