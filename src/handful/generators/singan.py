@@ -22,18 +22,24 @@ Origin: written for Handful from the paper.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, TypeAdapter, model_validator
 from torch import Tensor, nn
 
 from handful.core.config import Settings
 from handful.core.errors import UserError
+from handful.core.memory import check_memory
 from handful.core.seeds import torch_stream
 from handful.generators.base import Augment, Clock, Facts, Generator, ImageSpec, Stateful
+from handful.generators.controls import Canvas, Numbers
 from handful.generators.layers import fused_adam
+from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses, share_used
+from handful.generators.singan_parts.engine import Engine, compiled_engine, eager_engine
 from handful.generators.singan_parts.fleet import Fleet, Position, stage_due
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
@@ -48,11 +54,14 @@ from handful.generators.singan_parts.scale import (
     update_generator,
     with_weights,
 )
+from handful.generators.singan_parts.tasks import Scales, drawing_bytes
 
 FACTS = Facts(least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia")
 
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
 _DRAWN_AT_ONCE = 4
+_FAST = {"penalty_every": 3, "redraw": False, "most_width": 64, "stop_early": True}
+_BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
 
 
 class SinganSettings(Settings):
@@ -87,6 +96,39 @@ class SinganSettings(Settings):
     start_scale: int = Field(0, ge=0)
     """Where samples start to vary: 0 at the coarsest scale (the paper's N), 1 for N-1, and so on; below it they are
     the photo's reconstruction."""
+    compiled: bool = False
+    """Ours: compile the networks before training; equal maths, worth it for long runs on CPUs with matrix units."""
+    fast: bool = False
+    """Ours: other maths for less time. Where they are not given, penalty_every is 3, redraw false, most_width 64 and
+    stop_early true."""
+    penalty_every: int = Field(1, ge=1, le=100)
+    """Ours: the critic's steps from one with a gradient penalty, taken so many times, to the next."""
+    redraw: bool = True
+    """False is ours: one fake for all steps of the critic in an iteration, instead of one for each."""
+    stop_early: bool = False
+    """Ours: a scale ends when neither its reconstruction error nor the critic's difference gets smaller."""
+    stop_window: int = Field(100, ge=1)
+    """Ours: iterations over which stop_early takes means."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fast_means(cls, values: Any) -> Any:
+        fast = isinstance(values, dict) and TypeAdapter(bool).validate_python(values.get("fast", False))
+        return {**_FAST, **values} if fast else values
+
+
+class SinganControls(Settings):
+    """What drawing can be told."""
+
+    start_scale: int | None = Field(None, ge=0)
+    """The coarsest scale with noise of its own (0: the paper's N, 1: N-1); by default as the run's settings say."""
+    size: Canvas | None = None
+    """Of the samples in pixels, for example 500x300; by default the canvas. Patches keep their size: a larger sample
+    shows more of them."""
+    noise: Numbers = ()
+    """How strong the noise is at each scale, coarsest first, for example 1,1,0; scales that are left out take 1."""
+    photo: int | None = Field(None, ge=0)
+    """Draw from this photo's networks alone: its index among the training images, from 0."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +152,7 @@ class Singan(Generator):
     """The networks of the member in training, and the fleet of those done."""
 
     settings_class = SinganSettings
+    controls_class = SinganControls
 
     def __init__(self, settings: SinganSettings, spec: ImageSpec, seed: int) -> None:
         """Raises:
@@ -129,6 +172,7 @@ class Singan(Generator):
         self.critic_optimiser = fused_adam(self.critics, settings.learning_rate, betas)
         self.fleet = Fleet()
         self.position = Position(seed)
+        self.engine: Engine = compiled_engine() if settings.compiled else eager_engine()
         self._scene: Scene | None = None
 
     def _check(self) -> None:
@@ -162,40 +206,45 @@ class Singan(Generator):
             Of the last update of each network: critic (mean D(fake) - mean D(real)) and penalty; adversarial (-mean D)
             and reconstruction (mean squared error).
         """
-        due, share = stage_due(clock, len(self.fleet.photos), self.costs)
-        if due > self.position.stage:  # one at most, so that no scale is left out
-            self.position.advance()
+        if self._is_due(clock):  # one at most, so that no scale is left out
+            self.position.advance(clock.progress)
             self._begin()
         scene, settings = self._look(), self.settings
         member, scale = divmod(self.position.stage, len(self.sizes))
         generator, critic = self.generators[scale], self.critics[scale]
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
             for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * (_DROP if share >= _DROP_AT else 1.0)
+                group["lr"] = settings.learning_rate * (_DROP if self._in_tail(clock) else 1.0)
         random = torch_stream(self.position.seed, scene.purpose, self.position.iteration)
 
         def augmented(images: Tensor) -> Tensor:
             return augment(images, random)
 
         # One drawing of the scales below for each of the critic's steps; the same noise of this scale for all
-        weights = self.fleet.noise_weights[member]
-        noises = [
-            weights[below] * self._noise(below, self.sizes[below], settings.critic_steps, random)
-            for below in range(scale)
-        ]
-        blank = torch.zeros(settings.critic_steps, *scene.real.shape[1:], device=self.device)
+        weights, drawings = self.fleet.noise_weights[member], settings.critic_steps if settings.redraw else 1
+        noises = [weights[below] * self._noise(below, self.sizes[below], drawings, random) for below in range(scale)]
+        blank = torch.zeros(drawings, *scene.real.shape[1:], device=self.device)
         images = resize(draw_up(list(self.generators)[:scale], noises, self.sizes[:scale], blank), *self.sizes[scale])
         noise = weights[scale] * self._noise(scale, self.sizes[scale], 1, random)
         with torch.no_grad():
             fakes = generator(images + noise, images)
 
-        for fake in fakes.split(1):
-            mix = torch.rand((), generator=random).to(self.device)
+        penalties = []
+        for step in range(settings.critic_steps):
+            fake, penalised = fakes[step % drawings][None], not step % settings.penalty_every
             difference, penalty = update_critic(
-                critic, self.critic_optimiser, augmented(scene.real), augmented(fake), mix, settings.penalty_weight
+                self.engine,
+                critic,
+                self.critic_optimiser,
+                augmented(scene.real),
+                augmented(fake),
+                torch.rand((), generator=random).to(self.device) if penalised else None,
+                settings.penalty_weight * settings.penalty_every,
             )
+            penalties += [penalty] * penalised
         for _ in range(settings.generator_steps):
             adversarial, error = update_generator(
+                self.engine,
                 generator,
                 critic,
                 self.generator_optimiser,
@@ -208,7 +257,31 @@ class Singan(Generator):
                 augmented,
             )
         self.position.iteration += 1
-        return {"critic": difference, "penalty": penalty, "adversarial": adversarial, "reconstruction": error}
+        if settings.stop_early:
+            note_losses(self.position, error, difference, settings.stop_window)
+        return {"critic": difference, "penalty": penalties[-1], "adversarial": adversarial, "reconstruction": error}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last scale of the last photo has ended early."""
+        position = self.position
+        is_last = position.stage == len(self.fleet.photos) * len(self.sizes) - 1
+        return self.settings.stop_early and is_last and has_levelled_out(position)
+
+    def _is_due(self, clock: Clock) -> bool:
+        """Whether the next stage is."""
+        members, position = len(self.fleet.photos), self.position
+        if not self.settings.stop_early:
+            return stage_due(clock, members, self.costs)[0] > position.stage
+        is_last = position.stage == members * len(self.sizes) - 1
+        return not is_last and (has_levelled_out(position) or share_used(position, clock, members, self.costs) >= 1)
+
+    def _in_tail(self, clock: Clock) -> bool:
+        """Whether the present stage learns at the reduced rate."""
+        members, position = len(self.fleet.photos), self.position
+        if not self.settings.stop_early:
+            return stage_due(clock, members, self.costs)[1] >= _DROP_AT
+        return position.levelled_at > 0 or share_used(position, clock, members, self.costs) >= _DROP_AT
 
     def _begin(self) -> None:
         """Makes the networks of the present stage ready: copies from the scale below where widths match, else fresh."""
@@ -269,18 +342,67 @@ class Singan(Generator):
         until it has reached its finest scale, unless it is the first: then the scales there are draw, and the rest
         is upsampling.
         """
+        return self.sample_controlled(seeds, SinganControls())
+
+    def check_controls(self, controls: Settings) -> None:
+        """Raises:
+        UserError: no such scale or photo, noise for more scales than there are, or a size beyond memory.
+        """
+        assert isinstance(controls, SinganControls)
+        if controls.start_scale is not None:
+            self._check_start(controls.start_scale)
+        if controls.photo is not None:
+            self._check_member(controls.photo)
+        if len(controls.noise) > len(self.sizes):
+            raise UserError(
+                f"noise has {len(controls.noise)} numbers.",
+                f"This run has {len(self.sizes)} scale(s), so noise has at most {len(self.sizes)}.",
+                "Leave the others out.",
+            )
+        height, width = self._size_of(controls)
+        at_once, canvas_px = self._at_once(height, width), self.spec.height * self.spec.width
+        finest_px = math.prod(self._sizes_for(height, width)[-1])
+        channels = self.spec.channels
+        check_memory(
+            drawing_bytes(at_once, finest_px, channels, self.widths[-1])
+            + drawing_bytes(_BLOCK_IMAGES, height * width, channels, 0),
+            f"A sample of {width}x{height} px",
+            f"Ask for fewer pixels with --set size=; the canvas has {canvas_px}.",
+            self.device,
+        )
+
+    @torch.no_grad()
+    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
+        """As `sample`, of any size and from any scale."""
+        assert isinstance(controls, SinganControls)
+        size = self._size_of(controls)
+        start = self.settings.start_scale if controls.start_scale is None else controls.start_scale
+        members, at_once = self.sources(seeds, controls), self._at_once(*size)
+        images = torch.empty(len(seeds), self.spec.channels, *size, device=self.device)
+        for member in set(members):
+            places = [place for place, chosen in enumerate(members) if chosen == member]
+            for first in range(0, len(places), at_once):
+                some = places[first : first + at_once]
+                images[some] = self._draw(member, [seeds[place] for place in some], start, *size, controls.noise)
+        return images
+
+    def _size_of(self, controls: SinganControls) -> tuple[int, int]:
+        """(height, width) of the samples."""
+        size = controls.size or self.spec
+        return size.height, size.width
+
+    def _at_once(self, height: int, width: int) -> int:
+        """Images of this size that are drawn together: as many pixels as at the canvas, where they allow it."""
+        return max(1, _DRAWN_AT_ONCE * self.spec.height * self.spec.width // max(height * width, 1))
+
+    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
+        """The member that each seed is drawn from."""
+        if isinstance(controls, SinganControls) and controls.photo is not None:
+            return [controls.photo] * len(seeds)
         done = len(self.fleet.trained)
         at_finest = self.position.stage % len(self.sizes) == len(self.sizes) - 1
         ready = done + (at_finest or not done)
-        members = [int(torch.randint(ready, (), generator=torch_stream(seed, "singan/member"))) for seed in seeds]
-        images = torch.empty(len(seeds), self.spec.channels, self.spec.height, self.spec.width, device=self.device)
-        for member in set(members):
-            places = [place for place, chosen in enumerate(members) if chosen == member]
-            for first in range(0, len(places), _DRAWN_AT_ONCE):
-                some = places[first : first + _DRAWN_AT_ONCE]
-                chosen_seeds, size = [seeds[place] for place in some], (self.spec.height, self.spec.width)
-                images[some] = self._draw(member, chosen_seeds, self.settings.start_scale, *size)
-        return images
+        return [int(torch.randint(ready, (), generator=torch_stream(seed, "singan/member"))) for seed in seeds]
 
     @torch.no_grad()
     def draw(
@@ -299,13 +421,7 @@ class Singan(Generator):
         """
         height = self.spec.height if height is None else height
         width = self.spec.width if width is None else width
-        ready = self.position.stage // len(self.sizes) + 1
-        if not 0 <= member < ready:
-            raise UserError(
-                f"member is {member}.",
-                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
-                "Choose one of those, or train with a larger --budget.",
-            )
+        self._check_member(member)
         self._check_start(start_scale)
         if min(height, width) < 1:
             raise UserError(
@@ -315,7 +431,24 @@ class Singan(Generator):
             )
         return self._draw(member, [seed], start_scale, height, width)[0]
 
-    def _draw(self, member: int, seeds: Sequence[int], start_scale: int, height: int, width: int) -> Tensor:
+    def _check_member(self, member: int) -> None:
+        ready = self.position.stage // len(self.sizes) + 1
+        if not 0 <= member < ready:
+            raise UserError(
+                f"member is {member}.",
+                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
+                "Choose one of those, or train with a larger --budget.",
+            )
+
+    def _draw(
+        self,
+        member: int,
+        seeds: Sequence[int],
+        start_scale: int,
+        height: int,
+        width: int,
+        strengths: Sequence[float] = (),
+    ) -> Tensor:
         """Images (len(seeds), c, height, width) of one member, the scales from `start_scale` on at this size."""
         generators = self._generators_of(member)
         start = min(start_scale, len(generators) - 1)
@@ -323,7 +456,8 @@ class Singan(Generator):
         sizes, noises = self._sizes_for(height, width)[start : len(generators)], []
         for scale, size in enumerate(sizes, start):
             noise = [self._noise(scale, size, 1, torch_stream(seed, "singan/noise", scale)) for seed in seeds]
-            noises.append(self.fleet.noise_weights[member, scale] * torch.cat(noise))
+            weight = self.fleet.noise_weights[member, scale] * (strengths[scale] if scale < len(strengths) else 1.0)
+            noises.append(weight * torch.cat(noise))
         with torch.autocast(self.device.type, enabled=False):
             return resize(draw_up(generators[start:], noises, sizes, image), height, width)
 
@@ -338,6 +472,24 @@ class Singan(Generator):
             return list(self.generators)[: self.position.stage % len(self.sizes) + 1]
         weights = self.fleet.weights_of(member, self.generators)
         return [with_weights(network, own) for network, own in zip(self.generators, weights, strict=True)]
+
+    def scales_of(self, member: int) -> Scales:
+        """A member's scales, those reached so far, for the tasks that start from a picture.
+
+        Raises:
+            UserError: a member whose turn has not come.
+        """
+        self._check_member(member)
+        generators = self._generators_of(member)
+        count = len(generators)
+        return Scales(
+            generators,
+            self.widths[:count],
+            self.sizes[:count],
+            self.fleet.noise_weights[member],
+            self._fixed_noise(member)[:count],
+            resize(self.fleet.photos[member : member + 1], *self.sizes[count - 1]),
+        )
 
     def modules(self) -> dict[str, Stateful]:
         return {
