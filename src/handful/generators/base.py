@@ -84,6 +84,8 @@ class Generator(ABC):
     a default, and all defaults together draw what `sample` draws."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names among `modules()` whose weights are averaged over training (EMA) and used for sampling."""
+    finished: bool = False
+    """True once further steps would change nothing worth having: training then ends before its budget."""
 
     def __init__(self, settings: Settings, spec: ImageSpec, seed: int) -> None:
         """Args:

@@ -22,7 +22,7 @@ from handful.core import registry
 from handful.core.artifacts import Alarm, RunManifest, library_versions
 from handful.core.checkpoint import read_checkpoint, write_checkpoint
 from handful.core.config import fingerprint, parse_settings
-from handful.core.device import Runtime, start_runtime
+from handful.core.device import Runtime, choose_device, start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import EventLog, Listener, ignore
 from handful.core.seeds import torch_stream
@@ -108,6 +108,7 @@ def train_generator(
     own_settings = parse_settings(settings_class, generator_settings or {}, f"generator {generator}")
     facts: Facts = module.FACTS
     check_spec(generator, facts, source.spec, len(source.photos))
+    choose_device(settings.device)  # refused before anything is written
 
     file = registry.find("generators", generator)
     identity = fingerprint(
@@ -247,7 +248,11 @@ def _train(
             save()
         good_step = standing.step  # of the checkpoint that the run would end with
         last_saved, last_said = time.perf_counter(), -math.inf
-        progress = budget.progress(standing.step, standing.seconds)
+
+        def used() -> float:
+            return 1.0 if learner.finished else budget.progress(standing.step, standing.seconds)
+
+        progress = used()
         while facts.trains and (progress < 1 or standing.step == 0):
             # Learn from one batch
             indices = batch_indices(run.seed, standing.step, settings.batch, len(photos)).to(runtime.device)
@@ -260,7 +265,7 @@ def _train(
             averages.update(settings.batch, standing.images)
             now = time.perf_counter()
             standing.seconds = now - started
-            progress = budget.progress(standing.step, standing.seconds)
+            progress = used()
 
             # Look: at losses always, at weights and samples before they are kept
             moments = moments_passed(progress)

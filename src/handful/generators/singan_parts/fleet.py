@@ -20,20 +20,27 @@ _ROUNDING = 1e-9
 def stage_due(clock: Clock, members: int, costs: Sequence[float]) -> tuple[int, float]:
     """Which scale of which member is due, as member * scales + scale, and which share of its time has passed.
 
-    Every member gets an equal share of the budget. Where that counts steps, so does every scale. Where it is a
-    time, scales share it in proportion to the square root of what a step costs: equal times would leave the finest
-    scale a handful of steps, equal steps would leave the coarse ones too few.
-
     Args:
         members: photos.
         costs: of a step at each scale, coarsest first, in any unit.
     """
-    shares = [1.0 if _counts_steps(clock) else math.sqrt(cost) for cost in costs]
-    edges = [0.0, *accumulate(share / sum(shares) for share in shares)]
+    shares = scale_shares(clock, costs)
+    edges = [0.0, *accumulate(shares)]
     place = min(clock.progress, 1.0) * members + _ROUNDING
     member = min(int(place), members - 1)
     scale = min(bisect_right(edges, place - member), len(costs)) - 1
-    return member * len(costs) + scale, (place - member - edges[scale]) / (edges[scale + 1] - edges[scale])
+    return member * len(costs) + scale, (place - member - edges[scale]) / shares[scale]
+
+
+def scale_shares(clock: Clock, costs: Sequence[float]) -> list[float]:
+    """The share of each scale in its member's share of the budget; they sum to 1.
+
+    Every member gets an equal share of the budget. Where that counts steps, so does every scale. Where it is a
+    time, scales share it in proportion to the square root of what a step costs: equal times would leave the finest
+    scale a handful of steps, equal steps would leave the coarse ones too few.
+    """
+    shares = [1.0 if _counts_steps(clock) else math.sqrt(cost) for cost in costs]
+    return [share / sum(shares) for share in shares]
 
 
 def _counts_steps(clock: Clock) -> bool:
@@ -53,9 +60,20 @@ class Position:
         """member * scales + scale of the networks in training."""
         self.iteration = 0
         """Iterations done in this stage."""
+        self.began = 0.0
+        """Share of the budget used when this stage began."""
+        self.levelled_at = 0
+        """The iteration of this stage at which its losses no longer fell; 0 while they do."""
+        self.sums = (0.0, 0.0)
+        """Of reconstruction error and critic difference, over the present window of iterations."""
+        self.sums_before = (0.0, 0.0)
+        """The same of the window before."""
 
-    def advance(self) -> None:
-        self.stage, self.iteration = self.stage + 1, 0
+    def advance(self, progress: float) -> None:
+        """Goes to the next stage, at this share of the budget."""
+        fresh = Position(self.seed)
+        fresh.stage, fresh.began = self.stage + 1, progress
+        vars(self).update(vars(fresh))
 
     def state_dict(self) -> dict[str, Any]:
         return dict(vars(self))

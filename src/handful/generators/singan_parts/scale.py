@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from handful.generators.layers import initialise
-from handful.generators.singan_parts.penalty import gradient_penalty
+from handful.generators.singan_parts.penalty import LEAK
 from handful.generators.singan_parts.pyramid import resize
+
+if TYPE_CHECKING:
+    from handful.generators.singan_parts.engine import Engine
 
 BLOCKS = 5
 RECEPTIVE_FIELD_PX = 2 * BLOCKS + 1
@@ -54,7 +57,7 @@ class PatchNetwork(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for channels in (before, *[width] * (BLOCKS - 2)):
-            layers += [nn.Conv2d(channels, width, 3, bias=False), ImageNorm(width), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.Conv2d(channels, width, 3, bias=False), ImageNorm(width), nn.LeakyReLU(LEAK, inplace=True)]
         self.layers = nn.ModuleList([*layers, nn.Conv2d(width, after, 3, bias=tail_bias)])
 
     def patch_maps(self, images: Tensor, twice: bool = False) -> Tensor:
@@ -108,22 +111,28 @@ def with_weights(generator: nn.Module, weights: dict[str, Tensor]) -> Draw:
 
 
 def update_critic(
-    critic: nn.Module, optimiser: torch.optim.Optimizer, real: Tensor, fake: Tensor, mix: Tensor, penalty_weight: float
+    engine: Engine,
+    critic: ScaleCritic,
+    optimiser: torch.optim.Optimizer,
+    real: Tensor,
+    fake: Tensor,
+    mix: Tensor | None,
+    penalty_weight: float,
 ) -> tuple[Tensor, Tensor]:
-    """One step down mean D(fake) - mean D(real) + weight * penalty.
+    """One step down mean D(fake) - mean D(real) + weight * penalty; without a mix, there is no penalty.
 
     Returns:
         mean D(fake) - mean D(real), and the penalty without its weight: 0-d, detached.
     """
-    difference = critic(fake).mean() - critic(real).mean()
-    penalty = gradient_penalty(partial(critic, twice=True), real, fake, mix)
+    difference, penalty = engine.critic_terms(critic, real, fake, mix)
     _descend(optimiser, difference + penalty_weight * penalty)
     return difference.detach(), penalty.detach()
 
 
 def update_generator(
-    generator: nn.Module,
-    critic: nn.Module,
+    engine: Engine,
+    generator: ScaleGenerator,
+    critic: ScaleCritic,
     optimiser: torch.optim.Optimizer,
     image: Tensor,
     noise: Tensor,
@@ -143,8 +152,8 @@ def update_generator(
         -mean D(G(noise)), and the mean squared error without its weight: 0-d, detached.
     """
     critic.requires_grad_(False)
-    adversarial = -critic(augment(generator(image + noise, image))).mean()
-    error = F.mse_loss(generator(reconstruction + reconstruction_noise, reconstruction), real)
+    adversarial = -engine.run(critic, augment(engine.run(generator, image + noise, image))).mean()
+    error = F.mse_loss(engine.run(generator, reconstruction + reconstruction_noise, reconstruction), real)
     _descend(optimiser, adversarial + reconstruction_weight * error)
     critic.requires_grad_(True)
     return adversarial.detach(), error.detach()
