@@ -9,6 +9,7 @@ from pathlib import Path
 
 from handful.core.artifacts import ComparePlan, DatasetManifest, RunManifest
 from handful.core.decode import keep_out_of_photos
+from handful.core.device import check_runtime
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
@@ -35,6 +36,7 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
             the report of all that finished is written.
     """
     check_generators(settings.generators, settings.settings)
+    check_runtime(settings.train.device, settings.train.precision, settings.train.threads)
     spaces = choose_spaces(settings.features, listener)
     check_comparison(settings.protocol, spaces)
     settings = settings.model_copy(update={"features": spaces})

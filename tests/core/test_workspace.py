@@ -135,6 +135,27 @@ def test_a_workspace_has_one_holder_and_a_killed_one_lets_go(tmp_path: Path) -> 
         assert (tmp_path / ".lock").exists()
 
 
+def test_holding_leaves_nothing_behind_where_nothing_was_and_nothing_came(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/report.txt").write_text("x")
+    for name in ("new/below", "empty", "used"):
+        with Workspace(tmp_path / name).hold():
+            assert (tmp_path / name / ".lock").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "used"]
+    assert not list((tmp_path / "empty").iterdir()) and (tmp_path / "used/report.txt").exists()
+    with Workspace(tmp_path / "kept").hold():
+        (tmp_path / "kept/report.txt").write_text("x")
+    assert (tmp_path / "kept/report.txt").exists()
+
+
+def test_who_is_refused_does_not_remove_the_lock_of_who_holds(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "new").hold():
+        with pytest.raises(UserError), Workspace(tmp_path / "new").hold():
+            pass
+        assert (tmp_path / "new/.lock").exists()
+
+
 def test_naming_places_creates_nothing(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "work")
     assert [path.name for path in (workspace.photos, workspace.train, workspace.report)] == [

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import handful
 from handful.core.artifacts import RunManifest, SampleManifest, ScoreCard
@@ -167,6 +169,9 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
         ({"settings": {"dcgna": {}}}, "dcgan"),
         ({"heldout": 0.0}, "--heldout"),
         ({"canvas": "4"}, "--canvas"),
+        ({"device": "cudo"}, "Did you mean 'cuda'?"),
+        ({"precision": "bf-16"}, "Did you mean 'bf16'?"),
+        ({"threads": 0}, "at least 1"),
         ({"generators": ["dcgan", "classic"], "settings": {"classic": {"shfit": 1}}}, "classic"),
         ({"generators": ["dcgan", "singan"]}, "singan"),  # which needs 25 px, and the canvas is 24x18
     ],
@@ -177,8 +182,29 @@ def test_a_mistake_is_refused_before_anything_is_trained(
     with pytest.raises(UserError) as caught:
         handful.compare(photos, tmp_path / "w", arrange_settings(VALUES | change, "the recipe"))
     assert told in str(caught.value)
-    assert not (tmp_path / "w/3_train").exists()
-    assert not (tmp_path / "w/2_dataset/dataset.json").exists(), "the mistake froze a data set"
+    assert not (tmp_path / "w").exists(), "a refused comparison left something behind"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_here_is_refused_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        handful.compare(photos, tmp_path / "w", arrange_settings(VALUES | {"device": "cuda"}, "the recipe"))
+    assert "The device cuda was asked for" in caught.value.what
+    assert "Present here:" in caught.value.allowed and "--device auto" in caught.value.do
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("change", [{"device": "cudo"}, {"precision": "bf-16"}, {"threads": 0}])
+def test_training_and_drawing_refuse_it_before_anything_is_written(
+    change: dict[str, Any], work: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError):
+        handful.train_generator("copies", work / "2_dataset", tmp_path / "runs", handful.TrainSettings(**change))
+    if "precision" not in change:
+        run = next(iter(weights_of(work)))
+        with pytest.raises(UserError):
+            handful.draw_samples(work / "3_train" / run, tmp_path / "drawn", 4, **change)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_workspace_that_another_run_holds_is_refused(photos: Path, tmp_path: Path) -> None:

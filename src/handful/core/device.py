@@ -82,16 +82,8 @@ def start_runtime(
     Raises:
         UserError: an unknown name, a device that this machine lacks, or fewer than one thread.
     """
-    chosen = _choose_device(device)
-    if precision not in ("auto", *get_args(Precision)):
-        raise unknown_name("precision", precision, ("auto", *get_args(Precision)), "handful train --help")
+    chosen = check_runtime(device, precision, threads)
     if threads is not None:
-        if threads < 1:
-            raise UserError(
-                f"threads is {threads}.",
-                f"It must be at least 1; this machine has {os.cpu_count()} cores.",
-                "Give --threads a number from 1, or leave it out.",
-            )
         torch.set_num_threads(threads)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
@@ -156,6 +148,32 @@ def bf16_gain(device_type: str, threads: int) -> float:
         return min(laps[1:])
 
     return seconds(torch.float32) / seconds(torch.bfloat16)
+
+
+def check_runtime(device: str = "auto", precision: str = "auto", threads: int | None = None) -> torch.device:
+    """Refuses what `start_runtime` would, and sets nothing up: for a check before anything is written.
+
+    Args:
+        device: auto (cuda, else mps, else cpu), cpu, cuda or mps.
+        precision: auto, fp32 or bf16.
+        threads: CPU threads of one operation; None leaves torch's choice.
+
+    Returns:
+        The device that will be used.
+
+    Raises:
+        UserError: an unknown name, a device that this machine lacks, or fewer than one thread.
+    """
+    chosen = _choose_device(device)
+    if precision not in ("auto", *get_args(Precision)):
+        raise unknown_name("precision", precision, ("auto", *get_args(Precision)), "handful train --help")
+    if threads is not None and threads < 1:
+        raise UserError(
+            f"threads is {threads}.",
+            f"It must be at least 1; this machine has {os.cpu_count()} cores.",
+            "Give --threads a number from 1, or leave it out.",
+        )
+    return chosen
 
 
 def _choose_device(name: str) -> torch.device:

@@ -49,13 +49,16 @@ class Workspace:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, busy: UserError) -> Iterator[None]:
-    """Makes a folder and holds it for this process.
+    """Makes a folder and holds it for this process. Whatever was made for that alone is gone afterwards: a refused run
+    leaves no empty folder.
 
     Raises:
         UserError: `busy` where another process holds it, or the folder cannot be made or written to.
     """
-    lock = filelock.FileLock(folder / ".lock")
-    with explain_full_disk(folder / ".lock"), _explain_unwritable(folder):
+    file = folder / ".lock"
+    lock = filelock.FileLock(file)
+    new = [path for path in (file, folder, *folder.parents) if not path.exists()]
+    with explain_full_disk(file), _explain_unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -64,7 +67,13 @@ def hold_folder(folder: Path, busy: UserError) -> Iterator[None]:
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            if file in new and list(folder.iterdir()) == [file]:
+                file.unlink()  # still held: who opened it meanwhile sees, once it has the lock, that its file is gone
         lock.release()
+        with contextlib.suppress(OSError):  # something came into it
+            for path in new[1:]:
+                path.rmdir()
 
 
 @contextlib.contextmanager

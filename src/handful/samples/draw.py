@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from handful.core.artifacts import SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
 from handful.core.config import Settings
-from handful.core.device import start_runtime
+from handful.core.device import check_runtime, start_runtime
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
 from handful.core.progress import Listener, ignore
@@ -68,6 +68,7 @@ def draw_samples(
             a device that is not there, a full disk.
     """
     _check_request(count, first_seed)
+    check_runtime(device, threads=threads)
     generator, trained = restore_run(run)
     if first_seed is None:
         first_seed = trained.seed * SEEDS_A_RUN

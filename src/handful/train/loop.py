@@ -22,7 +22,7 @@ from handful.core import registry
 from handful.core.artifacts import Alarm, RunManifest, library_versions
 from handful.core.checkpoint import read_checkpoint, write_checkpoint
 from handful.core.config import fingerprint, parse_settings
-from handful.core.device import Runtime, choose_device, start_runtime
+from handful.core.device import Runtime, check_runtime, start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import EventLog, Listener, ignore
 from handful.core.seeds import torch_stream
@@ -108,7 +108,7 @@ def train_generator(
     own_settings = parse_settings(settings_class, generator_settings or {}, f"generator {generator}")
     facts: Facts = module.FACTS
     check_spec(generator, facts, source.spec, len(source.photos))
-    choose_device(settings.device)  # refused before anything is written
+    check_runtime(settings.device, settings.precision, settings.threads)
 
     file = registry.find("generators", generator)
     identity = fingerprint(
