@@ -84,8 +84,6 @@ class Generator(ABC):
     a default, and all defaults together draw what `sample` draws."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names among `modules()` whose weights are averaged over training (EMA) and used for sampling."""
-    finished: bool = False
-    """True once further steps would change nothing worth having: training then ends before its budget."""
 
     def __init__(self, settings: Settings, spec: ImageSpec, seed: int) -> None:
         """Args:
@@ -133,6 +131,11 @@ class Generator(ABC):
             NotImplementedError: the method takes no controls (`controls_class` is None).
         """
         raise NotImplementedError(f"{type(self).__name__} takes no controls")
+
+    @property
+    def finished(self) -> bool:
+        """Whether further steps would change nothing worth having: training then ends before its budget."""
+        return False
 
     def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> Sequence[int] | None:
         """For each seed the index, in `prepare`'s photos, of the one photo that its sample is made from.

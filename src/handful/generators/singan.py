@@ -38,11 +38,12 @@ from handful.core.seeds import torch_stream
 from handful.generators.base import Augment, Clock, Facts, Generator, ImageSpec, Stateful
 from handful.generators.controls import Canvas, Numbers
 from handful.generators.layers import fused_adam
+from handful.generators.singan_parts.compiled import compiled_engine
 from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses, share_used
-from handful.generators.singan_parts.engine import Engine, compiled_engine, eager_engine
 from handful.generators.singan_parts.fleet import Fleet, Position, stage_due
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
+    EAGER,
     RECEPTIVE_FIELD_PX,
     Draw,
     ScaleCritic,
@@ -172,7 +173,7 @@ class Singan(Generator):
         self.critic_optimiser = fused_adam(self.critics, settings.learning_rate, betas)
         self.fleet = Fleet()
         self.position = Position(seed)
-        self.engine: Engine = compiled_engine() if settings.compiled else eager_engine()
+        self.engine = compiled_engine() if settings.compiled else EAGER
         self._scene: Scene | None = None
 
     def _check(self) -> None:
@@ -233,18 +234,17 @@ class Singan(Generator):
         for step in range(settings.critic_steps):
             fake, penalised = fakes[step % drawings][None], not step % settings.penalty_every
             difference, penalty = update_critic(
-                self.engine,
                 critic,
                 self.critic_optimiser,
                 augmented(scene.real),
                 augmented(fake),
                 torch.rand((), generator=random).to(self.device) if penalised else None,
                 settings.penalty_weight * settings.penalty_every,
+                self.engine,
             )
             penalties += [penalty] * penalised
         for _ in range(settings.generator_steps):
             adversarial, error = update_generator(
-                self.engine,
                 generator,
                 critic,
                 self.generator_optimiser,
@@ -255,6 +255,7 @@ class Singan(Generator):
                 scene.real,
                 settings.reconstruction_weight,
                 augmented,
+                self.engine,
             )
         self.position.iteration += 1
         if settings.stop_early:

@@ -7,10 +7,11 @@ differentiated only once, which is all that torch.compile can do; uncompiled it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 LEAK = 0.2
 NORM_EPSILON = 1e-5
@@ -31,7 +32,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return _penalty(gradient)
 
 
-def penalty_written_out(layers: Sequence[nn.Module], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def penalty_written_out(layers: Sequence[Any], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """The same of a critic of these layers: (convolution, image norm, leaky ReLU) times any, and a convolution.
 
     The gradient of an image norm, scale * (x - mean) / deviation, takes from what comes back its mean, and the
@@ -39,21 +40,21 @@ def penalty_written_out(layers: Sequence[nn.Module], real: Tensor, fake: Tensor,
     """
     maps, kept = torch.lerp(fake, real, mix), []
     for convolution, norm in zip(layers[:-1:3], layers[1::3], strict=True):
-        maps = F.conv2d(maps, convolution.weight)  # type: ignore[arg-type]
+        maps = F.conv2d(maps, convolution.weight)
         variance, mean = torch.var_mean(maps.float(), dim=(2, 3), correction=0, keepdim=True)
         deviation = (variance + NORM_EPSILON).sqrt()
         normal = (maps - mean) / deviation
-        scaled = normal * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)  # type: ignore[operator, union-attr]
+        scaled = normal * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
         kept.append((convolution.weight, norm.weight, normal, deviation, scaled > 0))
         maps = F.leaky_relu(scaled, LEAK)
     tail = layers[-1].weight
     rows, columns = maps.shape[2] - 2, maps.shape[3] - 2
-    gradient = F.conv_transpose2d(maps.new_ones(len(maps), 1, rows, columns), tail)  # type: ignore[arg-type]
+    gradient = F.conv_transpose2d(maps.new_ones(len(maps), 1, rows, columns), tail)
     for weight, scale, normal, deviation, positive in reversed(kept):
-        gradient = gradient * torch.where(positive, 1.0, LEAK) * scale.view(1, -1, 1, 1)  # type: ignore[operator, union-attr]
+        gradient = gradient * torch.where(positive, 1.0, LEAK) * scale.view(1, -1, 1, 1)
         along = (gradient * normal).mean((2, 3), keepdim=True)
         gradient = (gradient - gradient.mean((2, 3), keepdim=True) - normal * along) / deviation
-        gradient = F.conv_transpose2d(gradient, weight)  # type: ignore[arg-type]
+        gradient = F.conv_transpose2d(gradient, weight)
     return _penalty(gradient)
 
 

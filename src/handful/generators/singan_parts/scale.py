@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from handful.generators.layers import initialise
-from handful.generators.singan_parts.penalty import LEAK
+from handful.generators.singan_parts.penalty import LEAK, gradient_penalty
 from handful.generators.singan_parts.pyramid import resize
-
-if TYPE_CHECKING:
-    from handful.generators.singan_parts.engine import Engine
 
 BLOCKS = 5
 RECEPTIVE_FIELD_PX = 2 * BLOCKS + 1
@@ -110,14 +108,43 @@ def with_weights(generator: nn.Module, weights: dict[str, Tensor]) -> Draw:
     return lambda noisy, image: functional_call(generator, weights, (noisy, image))
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What the updates of a scale are computed with."""
+
+    run: Callable[..., Tensor]
+    """(network, its inputs) -> its output."""
+    critic_terms: Callable[[nn.Module, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+    """(critic, real, fake, mix) -> mean D(fake) - mean D(real), and the gradient penalty; without a mix, no penalty
+    is computed and the second is 0."""
+
+
+def run(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """The network's output."""
+    output: Tensor = network(*inputs)
+    return output
+
+
+def critic_terms(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Photo and fake pass one after the other: the gradient of batch norm is cheaper than that of group norm."""
+    difference = critic(fake).mean() - critic(real).mean()
+    if mix is None:
+        return difference, torch.zeros_like(difference)
+    return difference, gradient_penalty(partial(critic, twice=True), real, fake, mix)
+
+
+EAGER = Engine(run, critic_terms)
+"""The networks as they stand."""
+
+
 def update_critic(
-    engine: Engine,
-    critic: ScaleCritic,
+    critic: nn.Module,
     optimiser: torch.optim.Optimizer,
     real: Tensor,
     fake: Tensor,
     mix: Tensor | None,
     penalty_weight: float,
+    engine: Engine = EAGER,
 ) -> tuple[Tensor, Tensor]:
     """One step down mean D(fake) - mean D(real) + weight * penalty; without a mix, there is no penalty.
 
@@ -130,9 +157,8 @@ def update_critic(
 
 
 def update_generator(
-    engine: Engine,
-    generator: ScaleGenerator,
-    critic: ScaleCritic,
+    generator: nn.Module,
+    critic: nn.Module,
     optimiser: torch.optim.Optimizer,
     image: Tensor,
     noise: Tensor,
@@ -141,6 +167,7 @@ def update_generator(
     real: Tensor,
     reconstruction_weight: float,
     augment: Augmented,
+    engine: Engine = EAGER,
 ) -> tuple[Tensor, Tensor]:
     """One step down -mean D(G(noise)) + weight * MSE(G(fixed noise), real).
 
