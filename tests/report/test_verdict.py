@@ -7,15 +7,17 @@ import pytest
 from report_cards import card, score
 
 from handful.core.artifacts import ScoreCard
-from handful.report.comparison import compare_pairs, holm, sign_flip_p
+from handful.report.comparison import compare_pairs
 from handful.report.verdict import judge
 
 CANNOT = "cannot be decided with this n"
 
 
-def runs(generator: str, kid: float, seeds: int, wiggle: float = 0.001, half: float = 0.01) -> list[ScoreCard]:
+def runs(
+    generator: str, kid: float, seeds: int, wiggle: float = 0.001, half: float = 0.01, **more: object
+) -> list[ScoreCard]:
     """One card a seed, whose KID wanders a little round `kid`."""
-    return [card(generator, kid + wiggle * np.sin(seed), half, seed) for seed in range(seeds)]
+    return [card(generator, kid + wiggle * np.sin(seed), half, seed, **more) for seed in range(seeds)]  # type: ignore[arg-type]
 
 
 def test_no_cards_is_said() -> None:
@@ -63,7 +65,7 @@ def test_one_run_each_with_disjoint_intervals_speaks_of_this_one_run_only() -> N
     verdict = judge([card("dcgan", 0.02), card("began", 0.08)])
     assert verdict.sentence == (
         "In this one run dcgan is better than began; whether it is better in general cannot be decided with this n "
-        "(8 held-out photos, 1 seed)."
+        "(8 held-out photos, 1 seed; it takes 10 paired runs)."
     )
     assert verdict.comparisons[0].word == CANNOT and verdict.comparisons[0].p is None
     assert "needs 10 paired runs" in verdict.why[1] and "there is 1" in verdict.why[1]
@@ -73,7 +75,8 @@ def test_one_run_each_with_disjoint_intervals_speaks_of_this_one_run_only() -> N
 def test_one_run_each_with_overlapping_intervals_cannot_be_decided() -> None:
     verdict = judge([card("dcgan", 0.02, half=0.02), card("began", 0.03, half=0.02)])
     assert verdict.sentence == (
-        "Which of began and dcgan is better cannot be decided with this n (8 held-out photos, 1 seed)."
+        "Which of began and dcgan is better cannot be decided with this n (8 held-out photos, 1 seed; it takes 10 "
+        "paired runs)."
     )
     assert "dcgan 0.0200 [0, 0.0400]" in verdict.why[0]
 
@@ -99,10 +102,11 @@ def test_nine_pairs_all_one_way_are_no_claim_and_ten_are() -> None:
     assert ten.sentence == "dcgan is better than began."
     assert ten.comparisons[0].p == pytest.approx(2 / 2**10)
     assert ten.comparisons[0].word == "worse" and ten.comparisons[0].generator == "began"
-    assert (
-        "Paired sign-flip test of dcgan over 10 runs, corrected by Holm for 1 comparison: against began p = 0.00195."
-        in ten.why
+    assert ten.why[1].startswith(
+        "Sign-flip test of dcgan over 10 paired runs and crossed t-test over 8 held-out photos and runs, the larger p "
+        "corrected by Holm for 1 comparison: against began −0.0600 [−0.06"
     )
+    assert ten.why[1].endswith("SD, p = 0.00195.")
     assert not any("needs 10 paired runs" in line for line in ten.why)
 
 
@@ -179,7 +183,7 @@ def test_one_generator_is_held_against_classic_with_the_training_photos_as_floor
     assert one_run.sentence == (
         "In this one run the samples of dcgan are nearer to the held-out photos than plain classic augmentation, "
         "though not as near as the training photos themselves; whether that holds in general cannot be decided with "
-        "this n (8 held-out photos, 1 seed)."
+        "this n (8 held-out photos, 1 seed; it takes 10 paired runs)."
     )
     claim = judge(runs("dcgan", 0.02, 10) + runs("classic", 0.09, 10) + runs("copies", 0.2, 10))
     assert claim.sentence == "The samples of dcgan are nearer to the held-out photos than plain classic augmentation."
@@ -205,7 +209,7 @@ def test_one_generator_overlapping_an_anchor_cannot_be_decided() -> None:
     verdict = judge([card("dcgan", 0.05), card("classic", 0.055), card("copies", 0.5)])
     assert verdict.sentence == (
         "Whether the samples of dcgan are nearer to the held-out photos than plain classic augmentation cannot be "
-        "decided with this n (8 held-out photos, 1 seed)."
+        "decided with this n (8 held-out photos, 1 seed; it takes 10 paired runs)."
     )
     sway = [card("dcgan", 0.05 + 0.02 * (-1) ** seed, seed=seed) for seed in range(10)]
     assert judge(sway + runs("classic", 0.05, 10, 0)).sentence.endswith("is undecided after 10 paired runs.")
@@ -254,36 +258,96 @@ def test_folds_of_different_size_name_both_counts() -> None:
     assert "8 to 9 held-out photos in each of 2 folds, 1 seed" in judge(cards).sentence
 
 
-def test_sign_flip_equals_plain_counting_and_has_its_known_least_value() -> None:
-    for pairs, least in ((5, 0.0625), (6, 0.03125), (8, 0.0078125), (10, 0.001953125)):
-        assert sign_flip_p([0.1 + 0.01 * index for index in range(pairs)]) == least
-    values = np.random.default_rng(3).normal(0.3, 1, 11)
-    assert sign_flip_p(list(values)) == pytest.approx(_exact(values))
-    assert sign_flip_p([0.0] * 10) == 1
-    many = list(np.random.default_rng(3).normal(0.4, 1, 19))
-    assert sign_flip_p(many) == sign_flip_p(many) == pytest.approx(_exact(np.array(many)), abs=0.005)
-
-
-def _exact(values: np.ndarray) -> float:
-    """Counts sign patterns as bits of an integer: slow, plain, and written otherwise than the code under test."""
-    count = len(values)
-    far = 0
-    for low in range(0, 2**count, 2**16):
-        patterns = np.arange(low, min(low + 2**16, 2**count))
-        signs = 1 - 2 * ((patterns[:, None] >> np.arange(count)) & 1)
-        far += int((np.abs(signs @ values) >= abs(values.sum()) - 1e-12).sum())
-    return far / 2**count
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.02, None]) == [0.04, None]
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-
-
 def test_fifteen_pairs_of_six_generators_can_be_decided_with_ten_runs() -> None:
     scores = {
         f"g{rank}": {(seed, 0): score("kid", 0.1 * rank + 0.001 * seed) for seed in range(10)} for rank in range(6)
     }
     pairs = [(f"g{a}", f"g{b}") for a in range(6) for b in range(a + 1, 6)]
     assert {one.word for one in compare_pairs(pairs, scores)} == {"better"}
+
+
+def test_ten_seeds_all_one_way_on_the_same_few_photos_are_no_claim_where_the_photos_differ() -> None:
+    """Two generators with different faults: which looks better depends on which photos happen to be held out."""
+    pattern = np.array([0.3, -0.28, 0.31, -0.3, 0.33, -0.29, 0.3, -0.29])
+
+    def with_pattern(one: ScoreCard, added: np.ndarray) -> ScoreCard:
+        kid = one.scores[0]
+        photos = tuple(float(value) for value in kid.value + added - added.mean())
+        return one.model_copy(update={"scores": (kid.model_copy(update={"per_photo": photos}), *one.scores[1:])})
+
+    cards = [with_pattern(one, pattern) for one in runs("dcgan", 0.02, 10, resolution=0.05)]
+    cards += [with_pattern(one, -pattern) for one in runs("began", 0.08, 10, resolution=0.05)]
+    verdict = judge(cards)
+    duel = verdict.comparisons[0]
+    assert duel.p_runs == pytest.approx(2 / 2**10) and duel.p_photos is not None and duel.p_photos > 0.5
+    assert duel.p == duel.p_photos and duel.word == CANNOT
+    assert duel.low is not None and duel.high is not None and duel.low < 0 < duel.high
+    assert duel.needed_photos is not None and duel.needed_photos > 1000 and duel.needed_runs == 10
+    assert verdict.sentence.startswith("Which of began and dcgan is better cannot be decided with this n (8 held-out")
+    assert f"it takes {duel.needed_photos} held-out photos)" in verdict.sentence
+
+
+def test_a_difference_surely_below_the_resolution_is_equivalent() -> None:
+    sway = [card("dcgan", 0.05 + 0.001 * (-1) ** seed, seed=seed, resolution=0.02) for seed in range(10)]
+    level = runs("began", 0.05, 10, wiggle=0, resolution=0.02)
+    verdict = judge(sway + level)
+    assert verdict.comparisons[0].word == "equivalent" and verdict.comparisons[0].margin == pytest.approx(0.02)
+    assert verdict.sentence == (
+        "began is equivalent to dcgan: they differ by less than KID can resolve with these photos (0.0200)."
+    )
+    third = judge(sway + level + runs("singan", 0.2, 10, resolution=0.02))
+    assert third.sentence == "began is better than singan; it is equivalent to dcgan."
+
+
+def test_runs_too_few_for_a_difference_of_the_resolution_say_how_many_it_takes() -> None:
+    sway = [card("dcgan", 0.05 + 0.04 * (-1) ** seed, seed=seed, resolution=0.02) for seed in range(10)]
+    verdict = judge(sway + runs("began", 0.05, 10, wiggle=0, resolution=0.02))
+    duel = verdict.comparisons[0]
+    assert duel.word == CANNOT and duel.needed_runs is not None and 20 < duel.needed_runs < 80
+    assert f"it takes {duel.needed_runs} paired runs)" in verdict.sentence
+
+
+def test_cards_that_do_not_say_what_each_photo_adds_carry_a_claim_about_these_photos_only() -> None:
+    verdict = judge(runs("dcgan", 0.02, 10, uneven=None) + runs("began", 0.08, 10, uneven=None))
+    assert verdict.sentence == "On these held-out photos dcgan is better than began."
+    assert "do not say what each photo adds" in verdict.why[1]
+
+
+PIXELS = "heldout-v1+pixels"
+
+
+def seen_by_pixels(generator: str, swd: float, seeds: int) -> list[ScoreCard]:
+    return [
+        card(generator, 0, seed=seed, protocol=PIXELS, scores=(score("swd", swd + 0.001 * seed),))
+        for seed in range(seeds)
+    ]
+
+
+def test_no_ranking_is_given_where_a_second_space_shows_the_reverse() -> None:
+    cards = runs("dcgan", 0.02, 10) + runs("began", 0.08, 10)
+    verdict = judge(cards + seen_by_pixels("dcgan", 0.5, 10) + seen_by_pixels("began", 0.1, 10))
+    assert verdict.sentence == (
+        "No ranking is given: heldout-v1 and heldout-v1+pixels disagree on began and dcgan (Kendall's tau −1.00, 95 % "
+        "interval −1.00 to −1.00)."
+    )
+    assert verdict.comparisons[0].word == "undecided" and verdict.comparisons[0].contradicted_by == PIXELS
+    assert verdict.agreement[0].contradicted == (("began", "dcgan"),)
+    assert any("(by swd) disagree" in line for line in verdict.why)
+    assert not any("took no part" in line for line in verdict.why)
+
+
+def test_a_second_space_that_agrees_is_named_with_its_tau() -> None:
+    cards = runs("dcgan", 0.02, 10) + runs("began", 0.08, 10)
+    verdict = judge(cards + seen_by_pixels("dcgan", 0.1, 10) + seen_by_pixels("began", 0.5, 10))
+    assert verdict.sentence == "dcgan is better than began."
+    assert "heldout-v1 and heldout-v1+pixels (by swd) agree: Kendall's tau 1.00 [1.00, 1.00]." in verdict.why
+    alone = judge(cards)
+    assert any("no second feature space confirms its order" in line for line in alone.why)
+
+
+def test_a_claim_against_classic_that_a_second_space_contradicts_is_withdrawn() -> None:
+    cards = runs("dcgan", 0.02, 10) + runs("classic", 0.08, 10)
+    assert judge(cards).anchors[0].word == "better"
+    verdict = judge(cards + seen_by_pixels("dcgan", 0.5, 10) + seen_by_pixels("classic", 0.1, 10))
+    assert verdict.anchors[0].word == "undecided" and verdict.sentence.endswith("is undecided after 10 paired runs.")
+    assert any("they differ on dcgan against classic" in line for line in verdict.why)

@@ -1,4 +1,7 @@
-"""The words of the verdict. Every claim names its n; nothing is called better on fewer runs than a claim needs."""
+"""The words of the verdict. Every claim names its n; nothing is called better on fewer runs than a claim needs.
+
+Where nothing can be said, the sentence names the n that it would take.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from handful.core.artifacts import Score, ScoreCard
 from handful.report.comparison import LEAST_PAIRS, LEAST_SEEDS, Cell, Comparison
+from handful.report.spaces import Agreement
 from handful.report.words import interval, join_words, number, plural
 
 ANCHORS = {"classic": "plain classic augmentation", "copies": "copies of the training photos"}
@@ -70,23 +74,32 @@ def contest(field: Field) -> str:
     leader = field.leader
     others = sorted(set(field.ranked) - {leader})
     duels = {name: field.between(leader, name) for name in others}
-    beaten = [name for name in others if duels[name].word == "better"]
-    if beaten:
-        rest = [name for name in others if name not in beaten]
-        unclear = "is undecided" if all(duels[name].p is not None for name in rest) else f"{CANNOT} ({field.n})"
-        end = f"; whether it is better than {join_words(rest, 'or')} {unclear}" if rest else ""
-        return f"{leader} is better than {join_words(beaten)}{end}{_no_need(field, [leader])}."
+    said = {word: [name for name in others if duels[name].word == word] for word in ("better", "equivalent")}
+    if said["better"]:
+        rest = [name for name in others if name not in said["better"] + said["equivalent"]]
+        end = f"; it is equivalent to {join_words(said['equivalent'])}" if said["equivalent"] else ""
+        if rest:
+            unclear = _open(field, [duels[name] for name in rest])
+            end += f"; whether it is better than {join_words(rest, 'or')} {unclear}"
+        where = "" if all(duels[name].photos for name in said["better"]) else "On these held-out photos "
+        return f"{where}{leader} is better than {join_words(said['better'])}{end}{_no_need(field, [leader])}."
+    if len(said["equivalent"]) == len(others):
+        margin = max(duel.margin or 0 for duel in duels.values())
+        return (
+            f"{leader} is equivalent to {join_words(others)}: they differ by less than KID can resolve with these "
+            f"photos ({number(margin)}){_no_need(field, [leader])}."
+        )
     if all(duels[name].seen == "better" for name in others):
-        where = _where(min(duels.values(), key=lambda duel: duel.cells))
+        fewest = min(duels.values(), key=lambda duel: duel.cells)
         return _sentence(
-            f"{where} {leader} is better than {join_words(others)}; whether it is better in general {CANNOT} "
-            f"({field.n}){_no_need(field, [leader])}"
+            f"{_where(fewest)} {leader} is better than {join_words(others)}; whether it is better in general "
+            f"{_open(field, list(duels.values()))}{_no_need(field, [leader])}"
         )
     names = sorted(field.ranked)
     if all(duel.word == "undecided" for duel in duels.values()):
         runs = min(duel.cells for duel in duels.values())
         return f"{join_words(names)} are undecided: {runs} paired runs show no difference{_no_need(field, names)}."
-    return f"Which of {join_words(names)} is better {CANNOT} ({field.n}){_no_need(field, names)}."
+    return f"Which of {join_words(names)} is better {_open(field, list(duels.values()))}{_no_need(field, names)}."
 
 
 def alone(name: str, field: Field) -> str:
@@ -100,7 +113,13 @@ def alone(name: str, field: Field) -> str:
     first = standing.get("classic") or standing["copies"]
     samples = f"the samples of {name} are"
     if first.seen is None:
-        end = f"is undecided after {first.cells} paired runs" if first.p is not None else f"{CANNOT} ({field.n})"
+        if first.word == "equivalent":
+            return (
+                f"The samples of {name} are as near to the held-out photos as {ANCHORS[first.other]}: the difference "
+                f"is less than KID can resolve with these photos ({number(first.margin or 0)})"
+                f"{': you do not need it yet' if first.other == 'classic' else ''}."
+            )
+        end = f"is undecided after {first.cells} paired runs" if first.word == "undecided" else _open(field, [first])
         return f"Whether {samples} {_NEARER} than {ANCHORS[first.other]} {end}."
     if first.seen == "worse":
         end = ": you do not need it yet" if first.other == "classic" else ""
@@ -108,7 +127,7 @@ def alone(name: str, field: Field) -> str:
     # Copies are real photos: they show how near photos come, which is the floor and no rival.
     floor = standing.get("copies", first)
     end = ", though not as near as the training photos themselves" if floor.seen == "worse" else ""
-    end += "" if first.p is not None else f"; whether that holds in general {CANNOT} ({field.n})"
+    end += "" if first.p is not None else f"; whether that holds in general {_open(field, [first])}"
     return _sentence(f"{_where(first)} {samples} {_NEARER} than {ANCHORS[first.other]}{end}")
 
 
@@ -151,14 +170,20 @@ def decision(field: Field) -> str:
     leader = field.leader
     duels = [field.between(leader, name) for name in sorted(field.ranked) if name != leader]
     asked = duels or list(field.standing)
-    tested = [f"against {duel.other} p = {number(duel.p)}" for duel in asked if duel.p is not None]
+    tested = [duel for duel in asked if duel.p is not None]
     words = []
     if tested:
-        runs = min(duel.cells for duel in asked if duel.p is not None)
+        runs, photos = min(duel.cells for duel in tested), min(duel.photos for duel in tested)
+        photo_test = f" and crossed t-test over {plural(photos, 'held-out photo')} and runs" if photos else ""
         words.append(
-            f"Paired sign-flip test of {leader} over {runs} runs, corrected by Holm for "
-            f"{plural(len(field.pairs or field.standing), 'comparison')}: {', '.join(tested)}."
+            f"Sign-flip test of {leader} over {runs} paired runs{photo_test}{', the larger p' if photos else ''} "
+            f"corrected by Holm for {plural(len(field.pairs or field.standing), 'comparison')}: "
+            f"{'; '.join(_measured(duel) for duel in tested)}."
         )
+        if not photos:
+            words.append(
+                "The score cards do not say what each photo adds: what is claimed holds for these held-out photos."
+            )
     few = [pair.cells for pair in asked if pair.p is None]
     if few or not asked:
         seeds = max(LEAST_SEEDS, math.ceil(LEAST_PAIRS / field.folds))
@@ -170,6 +195,32 @@ def decision(field: Field) -> str:
             "narrow them."
         )
     return " ".join(words)
+
+
+def agreement(found: Agreement) -> str:
+    """How two feature spaces rank alike."""
+    order = ""
+    if len(found.generators) > 1:
+        order = f": Kendall's tau {number(found.tau)} [{number(found.low)}, {number(found.high)}]"
+    verb = "agree" if found.agree else "disagree"
+    against = [f"{one} against {other}" for one, other in found.contradicted]
+    return (
+        f"{found.first} and {found.second} (by {found.score}) {verb}{order}"
+        f"{f'; they differ on {join_words(against)}' if against else ''}."
+    )
+
+
+def one_space(protocol: str) -> str:
+    """Says that nothing confirms what one feature space shows."""
+    return f"Only {protocol} looked at these generators; no second feature space confirms its order."
+
+
+def disagreement(found: Agreement) -> str:
+    """The sentence where two feature spaces rank differently."""
+    return (
+        f"No ranking is given: {found.first} and {found.second} disagree on {join_words(found.generators)} "
+        f"(Kendall's tau {number(found.tau)}, 95 % interval {number(found.low)} to {number(found.high)})."
+    )
 
 
 def against_anchors(field: Field) -> str:
@@ -220,7 +271,7 @@ def _no_need(field: Field, names: Sequence[str]) -> str:
 
 def _stand(comparison: Comparison) -> str:
     if comparison.seen is None:
-        return "undecided" if comparison.p is not None else CANNOT
+        return comparison.word
     return f"{'' if comparison.seen == 'better' else 'not '}{_NEARER} {_where(comparison)}".strip()
 
 
@@ -233,6 +284,30 @@ def _where(comparison: Comparison) -> str:
     if comparison.seeds == 1:
         return f"with this one seed, on each of {comparison.cells} folds,"
     return f"in each of these {comparison.cells} runs"
+
+
+def _measured(duel: Comparison) -> str:
+    """'against began −0.06 [−0.07, −0.05], 2.1 SD, p = 0.00195'."""
+    parts = [f"against {duel.other} {number(duel.mean_difference or 0)} {_interval_words(duel)}".strip()]
+    if duel.effect is not None:
+        parts.append(f"{number(abs(duel.effect))} SD")
+    return ", ".join([*parts, f"p = {number(duel.p or 0)}"])
+
+
+def _interval_words(duel: Comparison) -> str:
+    return f"[{number(duel.low)}, {number(duel.high)}]" if duel.low is not None and duel.high is not None else ""
+
+
+def _open(field: Field, duels: Sequence[Comparison]) -> str:
+    """The predicate of what is not claimed: 'is undecided', or that n is too small and what n it would take."""
+    if all(duel.word == "undecided" for duel in duels):
+        return "is undecided"
+    blind = [duel for duel in duels if duel.word == CANNOT]
+    runs = max([LEAST_PAIRS * (duel.p is None) for duel in blind] + [duel.needed_runs or 0 for duel in blind])
+    photos = max(duel.needed_photos or 0 for duel in blind)
+    takes = [plural(runs, "paired run")] if runs > min(duel.cells for duel in blind) else []
+    takes += [plural(photos, "held-out photo")] if photos > min(duel.photos for duel in blind) else []
+    return f"{CANNOT} ({field.n}{f'; it takes {join_words(takes)}' if takes else ''})"
 
 
 def _sentence(text: str) -> str:

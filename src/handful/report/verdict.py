@@ -1,7 +1,7 @@
 """The honest judgement: which generator is better, as far as the score cards can tell.
 
-Held-out KID alone decides; anchors and copying generators are never ranked. docs/report.md states every rule.
-Inputs are score cards, nothing else.
+Held-out KID decides, and a second feature space may veto; anchors and copying generators are never ranked.
+docs/report.md states every rule. Inputs are score cards, nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
 from handful.report import sentences
 from handful.report.comparison import Cell, Comparison, compare_pairs
-from handful.report.words import name_contestants
+from handful.report.spaces import Agreement, compare_spaces, space_scores
+from handful.report.words import find, name_contestants
 
 COPYING_BELOW = 0.5
 """A generator whose `nearest_photo` interval ends below this copies its training photos."""
@@ -33,6 +34,8 @@ class Verdict(Settings):
     """Every pair of ranked generators, by held-out KID."""
     anchors: tuple[Comparison, ...]
     """Every ranked generator against `classic` and `copies`, by held-out KID."""
+    agreement: tuple[Agreement, ...]
+    """How every other feature space ranks the same generators."""
     protocol: str | None
     protocol_fingerprint: str | None
 
@@ -41,7 +44,8 @@ def judge(cards: Sequence[ScoreCard]) -> Verdict:
     """The verdict that these score cards allow."""
     names = name_contestants(cards)
     copying = {names[card.run_id] for card in cards if is_copying(card)}
-    heldout = largest_group([card for card in cards if card.protocol.startswith("heldout") and find(card, PRIMARY)])
+    judged = [card for card in cards if card.protocol.startswith("heldout")]
+    heldout = largest_group([card for card in judged if find(card, PRIMARY)])
     ranked: dict[str, dict[Cell, Score]] = {}
     anchors: dict[str, dict[Cell, Score]] = {}
     for card in heldout:
@@ -50,20 +54,34 @@ def judge(cards: Sequence[ScoreCard]) -> Verdict:
             (anchors if card.anchor else ranked).setdefault(name, {})[card.seed or 0, card.fold] = score
     order = sorted(ranked)
     against = [(name, anchor) for name in order for anchor in sentences.ANCHORS if anchor in anchors]
-    field = sentences.Field(
-        ranked=ranked,
-        anchors=anchors,
-        pairs=compare_pairs(list(combinations(order, 2)), ranked),
-        standing=compare_pairs(against, {**ranked, **anchors}),
-    )
+    everybody = {**ranked, **anchors}
+    pairs, standing = compare_pairs(list(combinations(order, 2)), everybody), compare_pairs(against, everybody)
+    others = other_spaces(judged, heldout)
+    agreements = [
+        found
+        for group in others
+        if (found := compare_spaces(
+            (heldout[0].protocol, everybody),
+            (group[0].protocol, *space_scores(group, names)),
+            order,
+            (*pairs, *standing),
+        ))
+    ]  # fmt: skip
+    field = sentences.Field(ranked, anchors, _withhold(pairs, agreements), _withhold(standing, agreements))
     copying_words = _copying_words(cards)
     if order:
         sentence = sentences.contest(field) if len(order) > 1 else sentences.alone(order[0], field)
-        why = [sentences.numbers(field), sentences.decision(field), sentences.against_anchors(field), *copying_words]
+        against_ranking = [found for found in agreements if not found.agree and len(found.generators) > 1]
+        if against_ranking and any(pair.seen for pair in pairs):
+            sentence = sentences.disagreement(against_ranking[0])
+        why = [sentences.numbers(field), sentences.decision(field), sentences.against_anchors(field)]
+        why += [sentences.agreement(found) for found in agreements]
+        why += [sentences.one_space(heldout[0].protocol)] if not agreements and len(order) > 1 else []
     else:
         sentence, reason = sentences.nobody_to_rank(cards, heldout, [name for name, _ in _copying_generators(cards)])
-        why = [reason, *copying_words]
-    why += [_training_words(cards), _apart_words(cards, heldout)]
+        why = [reason]
+    used = [card for group in (heldout, *others) for card in group]
+    why += [*copying_words, _training_words(cards), _apart_words(judged, used, heldout)]
     return Verdict(
         sentence=sentence,
         why=tuple(line for line in why if line),
@@ -71,6 +89,7 @@ def judge(cards: Sequence[ScoreCard]) -> Verdict:
         copying=tuple(sorted(copying)),
         comparisons=field.pairs,
         anchors=field.standing,
+        agreement=tuple(agreements),
         protocol=heldout[0].protocol if heldout else None,
         protocol_fingerprint=heldout[0].protocol_fingerprint if heldout else None,
     )
@@ -82,17 +101,48 @@ def is_copying(card: ScoreCard) -> bool:
     return nearest is not None and nearest.high is not None and nearest.high < COPYING_BELOW
 
 
-def find(card: ScoreCard, name: str) -> Score | None:
-    """The card's score of that name."""
-    return next((score for score in card.scores if score.name == name), None)
-
-
 def largest_group(cards: Sequence[ScoreCard]) -> list[ScoreCard]:
     """The cards of one protocol fingerprint and one data set with most runs of generators; never a mixture."""
+    return max(_groups(cards), key=lambda group: (_runs(group), -len(group[0].protocol)), default=[])
+
+
+def other_spaces(cards: Sequence[ScoreCard], chosen: Sequence[ScoreCard]) -> list[list[ScoreCard]]:
+    """Of every other protocol name on the same data set, the largest group: the same samples seen otherwise."""
+    found: dict[str, list[ScoreCard]] = {}
+    for group in _groups(cards):
+        protocol = group[0].protocol
+        if (
+            not chosen
+            or protocol == chosen[0].protocol
+            or group[0].dataset_fingerprint != chosen[0].dataset_fingerprint
+        ):
+            continue
+        if _runs(group) > _runs(found.get(protocol, [])):
+            found[protocol] = group
+    return list(found.values())
+
+
+def _groups(cards: Sequence[ScoreCard]) -> list[list[ScoreCard]]:
     groups: dict[tuple[str, str, str], list[ScoreCard]] = {}
     for card in cards:
         groups.setdefault((card.protocol, card.protocol_fingerprint, card.dataset_fingerprint), []).append(card)
-    return max(groups.values(), key=lambda group: sum(not card.anchor for card in group), default=[])
+    return list(groups.values())
+
+
+def _runs(group: Sequence[ScoreCard]) -> int:
+    return sum(not card.anchor for card in group)
+
+
+def _withhold(comparisons: Sequence[Comparison], agreements: Sequence[Agreement]) -> tuple[Comparison, ...]:
+    """The comparisons, with nothing claimed that another space contradicts."""
+    vetoes = {pair: found.second for found in agreements for pair in found.contradicted}
+    kept = []
+    for one in comparisons:
+        if (space := vetoes.get((one.generator, one.other))) is not None:
+            word = one.word if one.p is None else "undecided"
+            one = one.model_copy(update={"contradicted_by": space, "word": word})
+        kept.append(one)
+    return tuple(kept)
 
 
 def _copying_generators(cards: Sequence[ScoreCard]) -> list[tuple[str, list[ScoreCard]]]:
@@ -121,7 +171,7 @@ def _training_words(cards: Sequence[ScoreCard]) -> str:
     return sentences.copies_best(best.protocol, value) if best.generator == "copies" else ""
 
 
-def _apart_words(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard]) -> str:
-    used = {id(card) for card in heldout}
-    apart = sum(card.protocol.startswith("heldout") and id(card) not in used for card in cards)
+def _apart_words(judged: Sequence[ScoreCard], used: Sequence[ScoreCard], heldout: Sequence[ScoreCard]) -> str:
+    known = {id(card) for card in used}
+    apart = sum(id(card) not in known for card in judged)
     return sentences.left_apart(apart) if apart and heldout else ""

@@ -43,6 +43,11 @@ def seconds_words(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def find(card: ScoreCard, name: str) -> Score | None:
+    """The card's score of that name."""
+    return next((score for score in card.scores if score.name == name), None)
+
+
 def name_contestants(cards: Sequence[ScoreCard]) -> dict[str, str]:
     """Run id -> the name under which its generator stands in the report."""
     return name_generators([(card.run_id, card.generator, card.seed, card.fold) for card in cards])
@@ -71,7 +76,9 @@ def name_generators(runs: Iterable[tuple[str, str, int | None, int | None]]) -> 
     several = {generator for (generator, *_), ids in cells.items() if len(ids) > 1}
     short = _short_names({generator for _, generator, _, _ in runs})
     return {
-        run_id: f"{short[generator]} ({run_id.rsplit('-', 1)[-1]})" if generator in several else short[generator]
+        run_id: f"{short[generator]} ({run_id.partition('@')[0].rsplit('-', 1)[-1]})"
+        if generator in several
+        else short[generator]
         for run_id, generator, _, _ in runs
     }
 

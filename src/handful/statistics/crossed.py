@@ -12,6 +12,7 @@ Papers: Cameron, Gelbach, Miller (2011), "Robust Inference With Multiway Cluster
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from handful.statistics.paired import two_sided_t_p
+from handful.statistics.power import LEVEL, POWER
 
 Floats = npt.NDArray[np.float64]
 Table = Floats
@@ -104,3 +106,28 @@ def merge_photos(table: Table, groups: Sequence[int]) -> Table:
     sums = np.stack([np.bincount(places, row) for row in table])
     merged: Table = sums / np.bincount(places)
     return merged
+
+
+def sample_size(effect: Effect, runs: int, photos: int, difference: float, power: float = POWER) -> tuple[int, int]:
+    """Paired runs and held-out photos with which a difference would be found with `power` at 5 %.
+
+    The parts of the variance are taken to shrink with their numbers. Runs alone are added where that is enough, else
+    photos alone, else both; neither becomes fewer than there are.
+
+    Args:
+        effect: as measured now.
+        runs: paired runs it came from.
+        photos: held-out photos it came from, over all folds.
+        difference: the mean difference to be found, above 0.
+    """
+    reach = float(stats.t.ppf(1 - LEVEL / 2, effect.freedom) + stats.norm.ppf(power))
+    target = (difference / reach) ** 2
+    of_photos = max(0.0, effect.variance - effect.run_variance)
+    of_runs = effect.variance - of_photos
+    if of_photos < target / 2:
+        more_runs, more_photos = of_runs / (target - of_photos), 1.0
+    elif of_runs < target / 2:
+        more_runs, more_photos = 1.0, of_photos / (target - of_runs)
+    else:
+        more_runs, more_photos = of_runs / (target / 2), of_photos / (target / 2)
+    return math.ceil(runs * max(1.0, more_runs)), math.ceil(photos * max(1.0, more_photos))

@@ -32,13 +32,13 @@ def pair_variance(images: int, row_sums: Floats, squares: float) -> float:
     n = images
     total = float(row_sums.sum())
     left = squares - 2 * float((row_sums**2).sum()) / (n - 2) + total**2 / ((n - 1) * (n - 2))
-    return max(0.0, left) / (n * (n - 3))
+    return float(max(0.0, left) / (n * (n - 3)))
 
 
 def cross_variance(kernel: Floats) -> float:
     """The same between an image of one set and an image of the other, from the kernel (m, n)."""
     left = kernel - kernel.mean(axis=0) - kernel.mean(axis=1, keepdims=True) + kernel.mean()
-    return float((left**2).sum()) / ((kernel.shape[0] - 1) * (kernel.shape[1] - 1))
+    return float((left**2).sum() / ((kernel.shape[0] - 1) * (kernel.shape[1] - 1)))
 
 
 def equal_sets_variance(m: int, n: int, within_m: float, within_n: float, across: float) -> float:
@@ -74,7 +74,8 @@ def distance_interval(
 
     def surprise(distance: float) -> float:
         """Above 0 where the estimate lies too far from this distance. The spread grows like its square root."""
-        return (value - distance) ** 2 - reach**2 * (equal_sets + growing * (max(distance, 0.0) / scale) ** 0.5)
+        variance = equal_sets + growing * (max(distance, 0.0) / scale) ** 0.5
+        return float((value - distance) ** 2 - reach**2 * variance)
 
     low = value - reach * equal_sets**0.5
     if low > 0:  # equal sets would be surprised; the least distance that is not lies between 0 and the value

@@ -55,18 +55,6 @@ def least_pairs(level: float = LEVEL, comparisons: int = 1) -> int:
     return math.floor(math.log2(2 * comparisons / level)) + 1
 
 
-def units_needed(units: int, effect: float, standard_error: float, freedom: float, power: float = POWER) -> int | None:
-    """Photos (or whatever `units` counts) with which an effect would be found that has this standard error now.
-
-    The standard error is taken to shrink with the square root of their number; None beyond 100,000.
-    """
-    if effect == 0:
-        return None
-    reach = float(stats.t.ppf(1 - LEVEL / 2, freedom) + stats.norm.ppf(power))
-    needed = units * (reach * standard_error / abs(effect)) ** 2
-    return max(units, math.ceil(needed)) if needed <= _MOST else None
-
-
 def simulated_power(effect: float, pairs: int, random: np.random.Generator, rounds: int = 1000) -> float:
     """How often sign flips find an effect at 5 % in normal differences with standard deviation 1."""
     draws = effect + random.normal(size=(rounds, pairs))
