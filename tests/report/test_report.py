@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_cards import card
 from workspace_fixture import HOSTILE, write_card, write_photos, write_run, write_workspace
 
 from handful.core.artifacts import ComparePlan, ScoreCard
@@ -145,8 +146,21 @@ def test_every_comparison_of_the_verdict_stands_under_the_held_out_table(
     judged = result.judgement.comparisons + result.judgement.anchors
     assert [row[:3] for row in duels] == [[one.generator, one.other, str(one.cells)] for one in judged]
     assert duels[0] == [
-        "began", "dcgan", "2", number(0.094 - 0.031), "–", "cannot be decided with this n seen in every run: worse",
+        "began", "dcgan", "2", number(0.094 - 0.031), "–", "–",
+        "cannot be decided with this n seen in every run: worse",
     ]  # fmt: skip
+
+
+def test_a_comparison_shows_its_interval_over_photos_and_runs(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    for generator, kid in (("dcgan", 0.02), ("began", 0.08)):
+        for seed in range(3):
+            one = card(generator, kid + 0.001 * seed**2, seed=seed)
+            one.write(tmp_path / "5_scores" / one.run_id)
+    result = build_report(tmp_path)
+    duel = result.judgement.comparisons[0]
+    assert duel.low is not None and duel.high is not None and duel.low < 0.06 < duel.high
+    assert f"[{number(duel.low)}, {number(duel.high)}]" in result.path.read_text(encoding="utf-8")
 
 
 def test_rows_over_runs_show_mean_least_and_greatest(finished: tuple[ReportResult, list[ScoreCard]]) -> None:
