@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_cards import card
+from report_cards import card as score_card
 from workspace_fixture import HOSTILE, write_card, write_photos, write_run, write_workspace
 
 from handful.core.artifacts import ComparePlan, ScoreCard
@@ -155,7 +155,7 @@ def test_a_comparison_shows_its_interval_over_photos_and_runs(tmp_path: Path) ->
     write_photos(tmp_path)
     for generator, kid in (("dcgan", 0.02), ("began", 0.08)):
         for seed in range(3):
-            one = card(generator, kid + 0.001 * seed**2, seed=seed)
+                one = score_card(generator, kid + 0.001 * seed**2, seed=seed)
             one.write(tmp_path / "5_scores" / one.run_id)
     result = build_report(tmp_path)
     duel = result.judgement.comparisons[0]
