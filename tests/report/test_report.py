@@ -155,7 +155,7 @@ def test_a_comparison_shows_its_interval_over_photos_and_runs(tmp_path: Path) ->
     write_photos(tmp_path)
     for generator, kid in (("dcgan", 0.02), ("began", 0.08)):
         for seed in range(3):
-                one = score_card(generator, kid + 0.001 * seed**2, seed=seed)
+            one = score_card(generator, kid + 0.001 * seed**2, seed=seed)
             one.write(tmp_path / "5_scores" / one.run_id)
     result = build_report(tmp_path)
     duel = result.judgement.comparisons[0]
