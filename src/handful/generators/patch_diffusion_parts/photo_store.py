@@ -1,0 +1,77 @@
+"""What a checkpoint of patch_diffusion holds: the photos as integers, and how they lie against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from handful.generators.patch_diffusion_parts.registration import Registration, register
+
+_TOP_16, _TOP_8 = 65535, 255
+_OUTLIER = 5.0
+"""A photo is an outlier when its nearest other is this many times farther than is usual."""
+_LEAST_FOR_OUTLIERS = 8
+
+
+class PhotoStore(nn.Module):
+    """Photos in 8 bits where those hold them exactly, else in 16; registration and outliers beside them."""
+
+    pixels: Tensor
+    poses: Tensor
+    gains: Tensor
+    agreement: Tensor
+    kept: Tensor
+    """(n,) bool: False for photometric outliers, from which nothing is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("pixels", "poses", "gains", "agreement", "kept"):
+            self.register_buffer(name, torch.empty(0))
+
+    def fill(self, photos: Tensor, align: bool, drop_outliers: bool) -> None:
+        """Measures and keeps photos (n, c, h, w) in [-1, 1]."""
+        found = register(photos)
+        self.pixels = _to_integers(photos)
+        self.poses = found.poses if align and found.aligned else torch.zeros_like(found.poses)
+        self.gains, self.agreement = found.gains, found.agreement
+        self.kept = ~_outliers(photos) if drop_outliers else torch.ones(len(photos), dtype=torch.bool)
+
+    @property
+    def registration(self) -> Registration:
+        return Registration(self.poses, self.gains, self.agreement)
+
+    def photos(self) -> Tensor:
+        """All photos as they were given: float32 (n, c, h, w) in [-1, 1], to within 16 bits."""
+        if self.pixels.dtype == torch.uint8:
+            return self.pixels.float() * (2 / _TOP_8) - 1
+        return (self.pixels.float() + 2**15) * (2 / _TOP_16) - 1
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        for name, buffer in list(self.named_buffers()):
+            if (stored := state_dict.get(prefix + name)) is not None:
+                setattr(self, name, torch.empty_like(stored, device=buffer.device))  # takes its size and type
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _to_integers(photos: Tensor) -> Tensor:
+    levels = ((photos.double() + 1) * (_TOP_16 / 2)).round().clamp(0, _TOP_16).to(torch.int32)
+    if not bool((levels % (_TOP_16 // _TOP_8)).any()):
+        return (levels // (_TOP_16 // _TOP_8)).to(torch.uint8)
+    return (levels - 2**15).to(torch.int16)
+
+
+def _outliers(photos: Tensor) -> Tensor:
+    """(n,) bool: photos whose light is unlike every other's. None where more than a tenth would be."""
+    n = len(photos)
+    none = torch.zeros(n, dtype=torch.bool, device=photos.device)
+    if n < _LEAST_FOR_OUTLIERS:
+        return none
+    light = nn.functional.adaptive_avg_pool2d(photos, 8).flatten(1)
+    distances = torch.cdist(light, light)
+    distances.fill_diagonal_(torch.inf)
+    nearest = distances.min(1).values
+    far = nearest > _OUTLIER * nearest.median()
+    return far if int(far.sum()) * 10 <= n else none
