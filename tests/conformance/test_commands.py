@@ -17,6 +17,7 @@ from handful.cli import (
     dataset,
     generators,
     photos,
+    plan,
     report,
     sample,
     score,
@@ -31,6 +32,7 @@ from handful.core.workspace import Workspace
 COMMANDS: list[ModuleType] = [
     station,
     photos,
+    plan,
     dataset,
     generators,
     scores,

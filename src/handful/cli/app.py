@@ -14,6 +14,7 @@ from handful.cli import (
     dataset,
     generators,
     photos,
+    plan,
     report,
     sample,
     score,
@@ -40,6 +41,7 @@ app = typer.Typer(
 for name, module in {
     "compare": compare,
     "photos": photos,
+    "plan": plan,
     "dataset": dataset,
     "train": train,
     "sample": sample,
