@@ -51,6 +51,7 @@ def shade(
     lights: Sequence[Light],
     ambient: float | Tensor = 0.0,
     shadows: bool = True,
+    sky: Tensor | None = None,
 ) -> Shading:
     """What a camera straight above (orthographic) sees of a height field.
 
@@ -62,15 +63,17 @@ def shade(
         pixel_mm: side of a pixel on the part.
         material: of each pixel.
         lights: any number of lamps.
-        ambient: radiance of an even sky, from 0.
+        ambient: radiance of an even sky, from 0; a map where it is uneven.
         shadows: False leaves out cast shadows and the dark foot of a bead; attached shadows always count.
+        sky: share of the sky that each pixel sees, where it is known already; None computes it.
 
     Raises:
         UserError: a height field of another shape, or with values that are not finite.
     """
     normals = height_to_normals(height_mm, pixel_mm)
     view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    sky = ambient_occlusion(height_mm, pixel_mm) if shadows else (1 + normals[:, 2:]) / 2
+    if sky is None:
+        sky = ambient_occlusion(height_mm, pixel_mm) if shadows else (1 + normals[:, 2:]) / 2
     sky = sky * ambient
     matt = sky
     gloss = sky * schlick(material.f0, normals[:, 2:])

@@ -1,60 +1,57 @@
-"""A rendered sealant station with known truth: the photos that the demo needs when nobody has a camera at hand.
+"""A rendered sealant station with known truth: photos for whoever has no camera at hand, and the place where a verdict
+can be checked.
 
-Every photo shows the same kind of part: a brushed steel sheet with an embossed bolt hole and an edge, and a
-bead of sealant laid across it. Light, gain, pose, path and width vary a little, as they do at a real station.
+Every photo shows the same kind of part: a sheet with a bead of sealant laid across it. Light, gain, pose, path and
+width vary a little, as they do at a real station; defects come on request.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
-from handful.core.config import Settings
 from handful.core.errors import UserError
 from handful.core.images import Integers, png_bytes
 from handful.core.provenance import generated_xmp
-from handful.core.seeds import numpy_stream
+from handful.core.seeds import numpy_stream, torch_stream
 from handful.core.workspace import sweep_temporaries, write_atomically
-from handful.sealer.camera import Radiance, collect, develop, read_out
-from handful.sealer.light import Layers, Light, shade
-from handful.sealer.scene import Bead, Part, Pose
+from handful.sealer.defects import DefectSettings
+from handful.sealer.part import Part
+from handful.sealer.photograph import mirrored_room, radiance, take, through_lens
+from handful.sealer.presets import preset as preset_named
+from handful.sealer.scene import Plan, Scene, build, plan
+from handful.sealer.truth import PLANES, planes, truth_row
 
 TRUTH_FILE = "station.json"
-_RENDERER = 1  # raise when the same seed gives another picture
+_RENDERER = 2  # raise when the same seed gives another picture
 _LEAST_SIDE_PX = 32
-_TINTS = {  # red, green, blue: how much of the light each material returns
-    "lamp": (1.44, 1.40, 1.34),
-    "sealant": (0.62, 0.65, 0.67),
-    "metal": (0.14, 0.14, 0.137),
-    "sheen": (0.50, 0.50, 0.485),
-    "behind": (0.026, 0.027, 0.031),
-}
-
-
-class Conditions(Settings):
-    """What varies from photo to photo."""
-
-    light_azimuth_deg: float
-    """0: light from the right, 90: from the top of the picture."""
-    light_elevation_deg: float
-    gain: float
-    bead_width_px: float
-    """Full width at the foot, averaged along the path."""
-    right_px: float
-    down_px: float
-    turn_deg: float
+_WORTH_THREADS_PX = 2_000_000  # of all photos together
 
 
 def render_station(
-    out: Path, count: int, seed: int = 0, width: int = 658, height: int = 490, colour: bool = False
+    out: Path,
+    count: int,
+    seed: int = 0,
+    width: int = 658,
+    height: int = 490,
+    colour: bool = False,
+    preset: str = "seam",
+    defects: DefectSettings | None = None,
+    truth: bool = False,
 ) -> list[Path]:
-    """Renders `count` photos station_000.png, ... and their truth, station.json, into `out`.
+    """Renders `count` photos station_000.png, ... and what is known of each, station.json, into `out`.
 
-    Photo i depends on (seed, i) and the size alone. Photos that the same call left there before are kept, so an
-    interrupted rendering goes on and a larger count adds photos.
+    With defects, photos lie in folders named good, gap, ...; their masks, and with `truth` the other planes too, lie
+    beside `out` in a folder OUT_truth, so that `out` stays a folder of photos. Photo i depends on (seed, i) and the
+    settings alone. Photos that the same call left there before are kept, so an interrupted rendering goes on and a
+    larger count adds photos.
 
     Args:
         out: a new or empty folder, or one that this function filled with the same settings.
@@ -63,71 +60,95 @@ def render_station(
         width: of a photo in pixels, from 32.
         height: of a photo in pixels, from 32.
         colour: three channels instead of one.
+        preset: seam or glue (presets.py).
+        defects: which, how many and how strong; None for good photos only.
+        truth: writes height, normals and masks of every photo.
+
+    Returns:
+        The photos in the order of their numbers.
 
     Raises:
-        UserError: a count or size out of range, or a folder that holds something else.
+        UserError: a count or size out of range, an unknown preset, or a folder that holds something else.
     """
+    station = preset_named(preset)
     _check(count, width, height)
-    header = {"renderer": _RENDERER, "seed": seed, "width": width, "height": height, "colour": colour}
+    header = {
+        "renderer": _RENDERER,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "colour": colour,
+        "preset": preset,
+        "defects": defects.model_dump(mode="json") if defects else None,
+    }
+    beside = out.with_name(f"{out.name}_truth")
     _check_folder(out, header, count)
-    part = Part(seed, width, height)
-    drawn = [_draw_conditions(part, seed, index) for index in range(count)]
-    names = [f"station_{index:03d}.png" for index in range(count)]
-    truth = header | {"photos": [_truth(name, *one) for name, one in zip(names, drawn, strict=True)]}
+    if defects or truth:
+        _check_beside(out, beside)
+    part = Part(station, seed, width, height)
+    plans = [plan(part, seed, index, defects) for index in range(count)]
+    names = [_name(index, one, defects) for index, one in enumerate(plans)]
+    rows = [truth_row(name, part, one) for name, one in zip(names, plans, strict=True)]
     sweep_temporaries(out)
-    write_atomically(out / TRUTH_FILE, (json.dumps(truth, indent=1) + "\n").encode())
-    for index, (name, (conditions, bead)) in enumerate(zip(names, drawn, strict=True)):
+    document = header | {"pixel_mm": part.pixel_mm, "planes": PLANES, "photos": rows}
+    write_atomically(out / TRUTH_FILE, (json.dumps(document, indent=1) + "\n").encode())
+
+    def finish(index: int) -> None:
+        name, one = names[index], plans[index]
+        wanted = _plane_names(name, one, truth)
+        if (out / name).exists() and all((beside / file).exists() for file in wanted.values()):
+            return
+        scene = build(part, one, seed, index)
+        found = planes(scene) if wanted else {}
+        for kind, file in wanted.items():
+            write_atomically(beside / file, found[kind])
         if not (out / name).exists():
-            photo = render_photo(part, conditions, bead, numpy_stream(seed, "sealer photo", index), colour)
+            photo = render_photo(part, one, scene, seed, index, colour)
             texts = {"Description": f"rendered by Handful, not a photo: sealant station, seed {seed}, number {index}"}
             write_atomically(out / name, png_bytes(photo, 8, texts, generated_xmp("algorithmicMedia")))
+
+    with _one_torch_thread():
+        if count > 1 and count * width * height >= _WORTH_THREADS_PX:
+            with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+                list(pool.map(finish, range(count)))
+        else:
+            for index in range(count):
+                finish(index)
     return [out / name for name in names]
 
 
-def render_photo(part: Part, conditions: Conditions, bead: Bead, random: np.random.Generator, colour: bool) -> Integers:
+def render_photo(part: Part, plan: Plan, scene: Scene, seed: int, index: int, colour: bool) -> Integers:
     """One photo (h, w) or (h, w, 3), 8 bit."""
-    pose = Pose(conditions.right_px, conditions.down_px, conditions.turn_deg)
-    scene = part.place(pose, bead, random)
-    layers = shade(scene, Light(conditions.light_azimuth_deg, conditions.light_elevation_deg))
-    sensor = collect(tint(layers, colour))
-    return develop(read_out(sensor, conditions.gain, random))
+    random = numpy_stream(seed, "sealer optics", index)
+    room = mirrored_room(random, part)
+    fringe = random.uniform(-1, 1, 2) * part.preset.colour_fringe_px * part.unit
+    light = radiance(part, plan, scene, room, colour)
+    sensor = through_lens(light, part, (float(fringe[0]), float(fringe[1])))
+    return take(sensor, part, plan.gain, torch_stream(seed, "sealer noise", index))
 
 
-def tint(layers: Layers, colour: bool) -> Radiance:
-    """Adds up the layers in the colours of lamp and materials: (1, h, w), or (3, h, w)."""
-    channels = []
-    for channel in range(3) if colour else (1,):
-        shade_of = {name: values[channel] for name, values in _TINTS.items()}
-        channels.append(
-            shade_of["lamp"]
-            * (
-                shade_of["sealant"] * layers.sealant_diffuse
-                + layers.sealant_specular
-                + shade_of["metal"] * layers.metal_diffuse
-                + shade_of["sheen"] * layers.metal_specular
-                + shade_of["behind"] * layers.behind
-            )
-        )
-    return np.stack(channels)
+def _name(index: int, plan: Plan, defects: DefectSettings | None) -> str:
+    file = f"station_{index:03d}.png"
+    return f"{plan.defects[0].kind if plan.defects else 'good'}/{file}" if defects else file
 
 
-def _draw_conditions(part: Part, seed: int, index: int) -> tuple[Conditions, Bead]:
-    random = numpy_stream(seed, "sealer conditions", index)
-    conditions = Conditions(
-        light_azimuth_deg=round(random.normal(112, 7), 2),
-        light_elevation_deg=round(random.uniform(38, 52), 2),
-        gain=round(random.uniform(0.85, 1.15), 4),
-        bead_width_px=round(random.normal(46, 2.2) * part.unit, 3),
-        right_px=round(random.normal(0, 3) * part.unit, 3),
-        down_px=round(random.normal(0, 2) * part.unit, 3),
-        turn_deg=round(random.normal(0, 0.35), 3),
-    )
-    return conditions, part.draw_bead(random, conditions.bead_width_px)
+def _plane_names(name: str, plan: Plan, truth: bool) -> dict[str, str]:
+    """Plane -> its file in the folder beside: height/station_000.png, defect/gap/station_001_mask.png."""
+    wanted = {kind: f"{kind}/{name}" for kind in PLANES if kind != "defect"} if truth else {}
+    if plan.defects:
+        wanted["defect"] = f"defect/{name.removesuffix('.png')}_mask.png"
+    return wanted
 
 
-def _truth(name: str, conditions: Conditions, bead: Bead) -> dict[str, Any]:
-    coarse = bead.path[:: max(1, len(bead.path) // 32)]
-    return {"file": name} | conditions.model_dump() | {"path": np.round(coarse, 2).tolist()}
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Photos are rendered side by side, each on one thread: so a photo's bytes do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check(count: int, width: int, height: int) -> None:
@@ -169,6 +190,16 @@ def _check_folder(out: Path, header: dict[str, Any], count: int) -> None:
         raise UserError(
             f"{out} holds {photos} photos of a station rendered with other settings.",
             f"It can be added to with seed {found.get('seed')}, size {found.get('width')}x{found.get('height')}, "
-            f"colour {found.get('colour')} and a count from {photos}.",
+            f"colour {found.get('colour')}, preset {found.get('preset')}, the same defects and a count from {photos}.",
             "Give those settings, or another folder.",
+        )
+
+
+def _check_beside(out: Path, beside: Path) -> None:
+    """Refuses a folder for the truth that holds anything but what belongs to an earlier rendering."""
+    if beside.exists() and not (out / TRUTH_FILE).exists() and (not beside.is_dir() or any(beside.iterdir())):
+        raise UserError(
+            f"{beside} is not empty.",
+            f"The truth of {out.name} goes there: it must be new or empty.",
+            "Move it away, or give the photos another folder.",
         )
