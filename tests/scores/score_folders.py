@@ -68,8 +68,13 @@ def write_dataset(
     return manifest
 
 
-def write_samples(folder: Path, images: Sequence[Integers], trained_on: Sequence[Integers]) -> SampleManifest:
-    """A finished set of samples of a run that was trained on these images."""
+def write_samples(
+    folder: Path,
+    images: Sequence[Integers],
+    trained_on: Sequence[Integers],
+    sources: Sequence[Integers | None] | None = None,
+) -> SampleManifest:
+    """A finished set of samples of a run that was trained on these images; `sources` are those each was made from."""
     names = write_images(folder, images)
     training_pixels = tuple(sorted(pixels_sha256(image) for image in trained_on))
     trained = fingerprint(training_pixels)
@@ -81,8 +86,9 @@ def write_samples(folder: Path, images: Sequence[Integers], trained_on: Sequence
             photos_fingerprint=trained,
             weights_sha256="0" * 64,
             pixels_sha256=pixels_sha256(image),
+            source=None if source is None else pixels_sha256(source),
         )
-        for row, (name, image) in enumerate(zip(names, images, strict=True))
+        for row, (name, image, source) in enumerate(zip(names, images, sources or [None] * len(images), strict=True))
     ]
     (folder / "samples.jsonl").write_text("".join(json.dumps(row.model_dump()) + "\n" for row in rows))
     manifest = SampleManifest(

@@ -36,9 +36,9 @@ class ScoreFacts:
     least_reference: int
     """Fewest photos with which the number is defined."""
     least_samples: int
-    compares_with: Literal["reference", "training", "nothing"] = "reference"
-    """Which photos `least_reference` counts. 'nothing': it describes the samples alone, reads no photo, and can
-    therefore not say how good they are."""
+    compares_with: Literal["reference", "training", "sources", "nothing"] = "reference"
+    """Which photos `least_reference` counts. 'sources': each sample is compared with the training photo that it was
+    made from. 'nothing': it describes the samples alone, reads no photo, and so cannot say how good they are."""
     needs: Literal["features", "images"] = "features"
     """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
     network: str = ""
@@ -136,8 +136,8 @@ def check_counts(name: str, facts: ScoreFacts, sets: FeatureSets | ImageSets) ->
     Raises:
         UserError: too few photos or samples.
     """
-    kind = facts.compares_with
-    if kind != "nothing":
+    if facts.compares_with != "nothing":
+        kind = "reference" if facts.compares_with == "reference" else "training"
         # image sets know their photos themselves
         photos = count_photos(getattr(sets, kind), getattr(sets, f"{kind}_photos", None))
         if photos < facts.least_reference:

@@ -246,13 +246,17 @@ def _image_sets(drawn: Samples, known: Photos, protocol: Protocol, device: torch
 
 
 def _usable_scores(space: str, sets: FeatureSets | ImageSets) -> tuple[list[str], dict[str, UserError]]:
-    """The scores to ask, and why others, which lack their network's weights, cannot be asked."""
+    """The scores to ask, and why others cannot be asked."""
     names, left_out = [], {}
     for name in score_names(space):
         facts: ScoreFacts = registry.load("scores", name).FACTS
-        if facts.compares_with == "training" and not len(sets.training):
-            continue  # a plain folder of held-out photos: what the generator saw is unknown
         try:
+            if facts.compares_with in ("training", "sources") and not len(sets.training):
+                raise UserError(
+                    "These are held-out photos, so the training photos are unknown.",
+                    f"{name} compares samples with training photos.",
+                    "Give the data set, or use --protocol training-v1.",
+                )
             if facts.network:
                 find_weights(find_map_network(facts.network).owner)
         except UserError as error:
