@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handful.pipeline import compare
     from handful.report.build import build_report
     from handful.samples.draw import draw_samples
+    from handful.samples.tasks import apply_task
     from handful.scores.evaluate import score_samples
     from handful.sealer.station import render_station
     from handful.study.plan import CompareSettings
@@ -28,6 +29,7 @@ _HOMES = {
     "TrainSettings": "train.settings",
     "UserError": "core.errors",
     "audit_photos": "photos.audit",
+    "apply_task": "samples.tasks",
     "build_dataset": "dataset.build",
     "build_report": "report.build",
     "compare": "pipeline",
@@ -42,6 +44,7 @@ __all__ = [
     "DatasetSettings",
     "TrainSettings",
     "UserError",
+    "apply_task",
     "audit_photos",
     "build_dataset",
     "build_report",

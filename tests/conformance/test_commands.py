@@ -13,6 +13,7 @@ from PIL import Image
 
 from handful.cli import (
     app,
+    apply,
     compare,
     dataset,
     generators,
@@ -39,6 +40,7 @@ COMMANDS: list[ModuleType] = [
     weights,
     train,
     sample,
+    apply,
     score,
     report,
     compare,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from handful.cli import (
+    apply,
     compare,
     dataset,
     generators,
@@ -45,6 +46,7 @@ for name, module in {
     "dataset": dataset,
     "train": train,
     "sample": sample,
+    "apply": apply,
     "score": score,
     "report": report,
     "generators": generators,

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-SourceType = Literal["trainedAlgorithmicMedia", "algorithmicMedia", "algorithmicallyEnhanced"]
+SourceType = Literal[
+    "trainedAlgorithmicMedia", "algorithmicMedia", "algorithmicallyEnhanced", "compositeWithTrainedAlgorithmicMedia"
+]
 """IPTC NewsCodes 'Digital Source Type': made by a trained model; by an algorithm without training data;
-a real photo altered by an algorithm."""
+a real photo altered by an algorithm; a real photo of which a trained model drew a part."""
 
 _NEWSCODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
  Iptc4xmpExt:DigitalSourceType="{source_type}"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+_MADE_OF_PHOTOS: dict[SourceType, str] = {
+    "algorithmicallyEnhanced": "a photo repeated or altered by",
+    "compositeWithTrainedAlgorithmicMedia": "a picture of which a region or the detail was drawn by",
+}
 
 
 def generated_texts(
@@ -31,9 +39,8 @@ def generated_texts(
         source_type: an enhanced photo is not called "not a photo", for it is one, repeated or altered.
         photos_fingerprint: of the photos that the run was made from; None leaves it out.
     """
-    enhanced = source_type == "algorithmicallyEnhanced"
-    made = "a photo repeated or altered by" if enhanced else "made by"
-    kind = "generated image" if enhanced else "generated image, not a photo"
+    made = _MADE_OF_PHOTOS.get(source_type, "made by")
+    kind = "generated image" if source_type in _MADE_OF_PHOTOS else "generated image, not a photo"
     photos = f", from photos {photos_fingerprint}" if photos_fingerprint else ""
     return {
         "Description": f"{kind}: {made} {generator}, run {run_id}, seed {seed}{photos}",

@@ -5,10 +5,12 @@ Paper: section 4 of arXiv 1905.01164 and its supplement (animation, equations 1 
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,7 +29,11 @@ from handful.generators.singan_parts.scale import (
     update_generator,
 )
 
+if TYPE_CHECKING:
+    from handful.generators.singan import SinganSettings
+
 _STEP_FACTOR = 2 ** (1 / 3)  # the authors enlarge four times in six steps
+_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate
 _BYTES = 4
 _MAPS_AT_ONCE, _IMAGES_AT_ONCE = 3, 6  # measured on a CPU: 2.1 to 2.4 maps, images included
 
@@ -36,7 +42,7 @@ _MAPS_AT_ONCE, _IMAGES_AT_ONCE = 3, 6  # measured on a CPU: 2.1 to 2.4 maps, ima
 class Scales:
     """All scales of one photo's SinGAN, coarsest first."""
 
-    generators: Sequence[Draw]
+    generators: Sequence[nn.Module]
     widths: Sequence[int]
     """Channels inside each generator."""
     sizes: Sequence[tuple[int, int]]
@@ -160,62 +166,53 @@ def to_colours(images: Tensor, colours: Tensor) -> Tensor:
     return colours[distances.argmin(0)].permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a scale is trained: the settings of the run."""
-
-    critic_steps: int
-    generator_steps: int
-    penalty_weight: float
-    reconstruction_weight: float
-    learning_rate: float
-    betas: tuple[float, float]
-
-
 def learn_colours(
     scales: Scales,
     scale: int,
-    generator: nn.Module,
     colours: Tensor,
     steps: int,
     seed: int,
-    how: Training,
+    settings: SinganSettings,
     progress: Callable[[float], None],
-) -> None:
-    """Trains the generator of one scale on, in place, to draw the photo from images of a few flat colours.
+) -> Draw:
+    """Trains a copy of one scale's generator on, to draw the photo from images of a few flat colours.
 
     Args:
         scales: of the photo, trained.
         scale: 1 to the last.
-        generator: with that scale's trained weights.
         colours: (k, c), those that its input is reduced to.
         steps: iterations.
         seed: decides the noise and the critic's first weights.
-        how: the settings of the run.
+        settings: of the run.
         progress: hears the share that is done.
     """
     real, size = resize(scales.photo, *scales.sizes[scale]), scales.sizes[scale]
     reconstruction = to_colours(resize(scales.reconstruct(scale), *size), colours)
+    generator = copy.deepcopy(scales.generators[scale])
     critic = fresh_network(ScaleCritic, real.shape[1], scales.widths[scale], seed, "singan/colours").to(real.device)
-    critic_optimiser = fused_adam(critic, how.learning_rate, how.betas)
-    generator_optimiser = fused_adam(generator, how.learning_rate, how.betas)
+    betas = (settings.beta1, settings.beta2)
+    optimisers = [fused_adam(network, settings.learning_rate, betas) for network in (critic, generator)]
     blank = torch.zeros_like(resize(real, *scales.sizes[0]))
     no_noise = torch.zeros((), device=real.device)
     for step in range(steps):
         random = torch_stream(seed, "singan/colours", step)
-        for _ in range(how.critic_steps):
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * (_DROP if step >= _DROP_AT * steps else 1.0)
+        noise = scales.noise(scale, size, random)
+        for _ in range(settings.critic_steps):
             noises = [scales.noise(below, scales.sizes[below], random) for below in range(scale)]
             image = to_colours(
                 resize(draw_up(scales.generators[:scale], noises, scales.sizes[:scale], blank), *size), colours
             )
-            noise = scales.noise(scale, size, random)
             with torch.no_grad():
                 fake = generator(image + noise, image)
             mix = torch.rand((), generator=random).to(real.device)
-            update_critic(critic, critic_optimiser, real, fake, mix, how.penalty_weight)
-        for _ in range(how.generator_steps):
+            update_critic(critic, optimisers[0], real, fake, mix, settings.penalty_weight)
+        for _ in range(settings.generator_steps):
             update_generator(
-                generator, critic, generator_optimiser, image, noise, reconstruction, no_noise, real,
-                how.reconstruction_weight, lambda images: images,
+                generator, critic, optimisers[1], image, noise, reconstruction, no_noise, real,
+                settings.reconstruction_weight, lambda images: images,
             )  # fmt: skip
         progress((step + 1) / steps)
+    return generator
