@@ -19,7 +19,9 @@ from handful.scores.evaluate import check_comparison, check_split, choose_spaces
 from handful.scores.protocol import card_name, find_protocol
 from handful.study.cells import Cell, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
+from handful.study.frozen import freeze_plan
 from handful.study.plan import CompareSettings
+from handful.study.power import plan_power, say_power
 
 
 def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listener = ignore) -> ReportResult:
@@ -47,6 +49,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
     with work.hold():
         dataset = build_dataset(audit, work.dataset, settings.dataset, partial(_check_dataset, settings))
         audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
+        freeze_plan(settings, spaces, dataset, out)
+        say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset), listener)
         cells = _cells(settings, dataset)
         job = partial(
             run_cell,
