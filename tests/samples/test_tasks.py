@@ -49,7 +49,7 @@ def make_singan(folder: Path, channels: int = 1, bit_depth: int = 8) -> Path:
     generator = build_generator("singan", settings, spec, 0)
     photos = torch.stack([photo(0, channels), photo(1, channels)])
     generator.prepare(photos)
-    steps = 2 * SCALES * 4
+    steps = 2 * SCALES * 2
     for step in range(steps):
         clock = Clock(step, step, step / steps, torch_stream(0, "test/step", step))
         generator.step(photos, clock, lambda images, random: images)
