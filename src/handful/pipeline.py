@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from functools import partial
+from itertools import product
 from pathlib import Path
 
-from handful.core.artifacts import ComparePlan, DatasetManifest, RunManifest
+from handful.core.artifacts import ComparePlan, DatasetManifest, RunManifest, set_id
 from handful.core.decode import keep_out_of_photos
 from handful.core.device import check_runtime
-from handful.core.progress import Listener, ignore
+from handful.core.errors import UserError
+from handful.core.progress import Event, Listener, ignore, labelled
 from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
 from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
+from handful.report.study_page import PAGE, build_study_page
 from handful.scores.evaluate import check_comparison, check_split, choose_spaces, score_samples
 from handful.scores.protocol import card_name, find_protocol
-from handful.study.cells import Cell, check_cells, check_generators, plan_cells, run_cell
+from handful.study.cells import Cell, all_draws, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
 from handful.study.frozen import freeze_plan
+from handful.study.parts import Study
 from handful.study.plan import CompareSettings
 from handful.study.power import plan_power, say_power
 
@@ -34,10 +38,10 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         listener: hears the events of every stage.
 
     Raises:
-        UserError: whatever the user can mend. A cell that fails does not stop the others: its error is raised after
-            the report of all that finished is written.
+        UserError: whatever the user can mend. A cell that fails, in training or in scoring, does not stop the others:
+            its error is raised after the report of all that finished is written.
     """
-    check_generators(settings.generators, settings.settings)
+    check_generators(settings)
     check_runtime(settings.train.device, settings.train.precision, settings.train.threads)
     spaces = choose_spaces(settings.features, listener)
     check_comparison(settings.protocol, spaces)
@@ -52,56 +56,99 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         freeze_plan(settings, spaces, dataset, out)
         say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset), listener)
         cells = _cells(settings, dataset)
-        job = partial(
-            run_cell,
-            work=out,
-            train_settings=settings.train.model_copy(update={"threads": _threads(settings)}),
-            generator_settings=settings.settings,
-            samples=settings.samples,
-            listener=listener if settings.jobs == 1 else ignore,
-        )
-        runs: list[RunManifest] = []
+        job = partial(run_cell, work=out, settings=settings, threads=_threads(settings))
+        runs: dict[Cell, RunManifest] = {}
         failures: dict[str, Exception] = {}
-        with closing(run_cells(cells, job, settings.jobs)) as outcomes:
+        with closing(run_cells(cells, job, settings.jobs, listener)) as outcomes:
+            listener(_cells_event(0, len(cells)))
             for ended, (cell, outcome) in enumerate(outcomes, start=1):
                 if isinstance(outcome, Exception):
                     failures[str(cell)] = outcome
                 else:
-                    runs.append(outcome)
+                    runs[cell] = outcome
                 for words in outcome_words(outcome):
-                    listener({"event": "cell", "words": f"[{ended} of {len(cells)}] {cell}: {words}"})
+                    said = f"[{ended} of {len(cells)}] {cell}: {words}"
+                    listener({"event": "cell", "cell": str(cell), "words": said})
+                listener(_cells_event(ended, len(cells)))
         if not runs:
             raise next(iter(failures.values()))
-        for run in runs:
-            for protocol, space in judged:
-                score_samples(
-                    work.samples / run.run_id,
-                    work.dataset,
-                    work.scores / run.run_id,
-                    protocol,
-                    space,
-                    run.fold,
-                    listener,
-                    settings.train.device,
-                    settings.train.threads,
-                    settings.samples,
-                )
-        run_ids = tuple(sorted(run.run_id for run in runs))
-        cards = tuple(card_name(find_protocol(protocol), space) for protocol, space in judged)
+        for cell, run in runs.items():
+            for draw, (protocol, space) in product(all_draws(settings, cell.generator), judged):
+                card, samples = card_name(find_protocol(protocol), space), set_id(run.run_id, draw)
+                try:
+                    score_samples(
+                        work.samples / samples,
+                        work.dataset,
+                        work.scores / samples,
+                        protocol,
+                        space,
+                        run.fold,
+                        labelled(listener, cell=str(cell)),
+                        settings.train.device,
+                        settings.train.threads,
+                        settings.samples,
+                    )
+                except Exception as error:
+                    # What an earlier comparison found must not stand in for what this one could not
+                    (work.scores / samples / f"{card}.json").unlink(missing_ok=True)
+                    what = " ".join(filter(None, (f"{cell},", draw, card)))
+                    failures[what] = error
+                    listener({"event": "cell", "cell": str(cell), "words": f"{what}: failed: {reason(error)}"})
         ComparePlan(
             settings=settings.model_dump(mode="json"),
-            run_ids=run_ids,
-            protocols=cards,
-            failed=tuple(f"{cell} failed: {reason(error)}" for cell, error in failures.items()),
+            run_ids=tuple(sorted(run.run_id for run in runs.values())),
+            protocols=tuple(card_name(find_protocol(protocol), space) for protocol, space in judged),
+            failed=tuple(f"{what} failed: {reason(error)}" for what, error in failures.items()),
         ).write(out)
         result = build_report(out)
-        for error in failures.values():  # the first; the report holds what the others reached
-            raise error
+        for failure in failures.values():  # the first; the report holds what the others reached
+            raise failure
         return result
+
+
+def compare_parts(
+    photos: Path, out: Path, study: Study, listener: Listener = ignore
+) -> tuple[Path, list[ReportResult]]:
+    """Does a study: one comparison a part, each in a folder of its own, and one page over all of them.
+
+    Run again after any interruption, it keeps what is finished.
+
+    Args:
+        photos: the folder of photos; only read.
+        out: the folder of the study; created where it does not exist.
+        study: the parts and what the page shows.
+        listener: hears the events of every stage.
+
+    Returns:
+        The page, and the reports of the parts in order.
+
+    Raises:
+        UserError: as `compare`. A part that fails does not stop the others: its error is raised after they ended.
+    """
+    for settings in study.parts.values():
+        check_generators(settings)
+    results, failures = [], []
+    for name, settings in study.parts.items():
+        listener({"event": "part", "words": f"part {name}"})
+        try:
+            results.append(compare(photos, out / name, settings, listener))
+        except UserError as refused:
+            failures.append(refused)
+            continue
+        study.page.write(out)
+        build_study_page(out)  # after each part: a study may take days
+    for error in failures:
+        raise error
+    return out / PAGE, results
 
 
 def _cells(settings: CompareSettings, dataset: DatasetManifest) -> list[Cell]:
     return plan_cells(settings.generators, settings.seeds, range(dataset.folds))
+
+
+def _cells_event(ended: int, cells: int) -> Event:
+    """How far the comparison is."""
+    return {"event": "cells", "progress": ended / cells, "words": f"{ended} of {cells} cells"}
 
 
 def _check_dataset(settings: CompareSettings, dataset: DatasetManifest) -> None:

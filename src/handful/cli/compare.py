@@ -51,7 +51,8 @@ def command(
     as_json: JsonFlag = False,
 ) -> None:
     """Does the main job: audits, splits, trains, draws, scores and reports. Finished parts are kept."""
-    from handful.pipeline import compare
+    from handful.pipeline import compare, compare_parts
+    from handful.study.parts import arrange_study, is_study
     from handful.study.plan import arrange_settings
     from handful.study.recipes import read_recipe
 
@@ -64,7 +65,16 @@ def command(
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
     where = f"recipe {recipe}" if recipe else "handful compare"
-    settings = arrange_settings(values | flags, where, options.generator_assignments(assignments))
+    own = options.generator_assignments(assignments)
+    if is_study(values):
+        study = arrange_study(values, flags, where, own)
+        with progress_bar() as listener:
+            page, results = compare_parts(photos, out, study, listener)
+        verdicts = {name: result.verdict for name, result in zip(study.parts, results, strict=True)}
+        lines = ["", *(f"{name}: {verdict}" for name, verdict in verdicts.items()), f"Page: {page}"]
+        emit(as_json, {"page": str(page), "verdicts": verdicts}, lines)
+        return
+    settings = arrange_settings(values | flags, where, own)
     with progress_bar() as listener:
         result = compare(photos, out, settings, listener)
     lines = ["", result.verdict, f"Report: {result.path}"]

@@ -1,15 +1,18 @@
-"""Shows a run's events on stderr: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Shows a run's events on stderr: a bar for all that is under way, with the time left, on a terminal; plain lines
+elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from handful.core.progress import Event, Listener
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 
@@ -20,31 +23,69 @@ def progress_bar() -> Iterator[Listener]:
         yield _say_plainly
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    with _bars(Console(stderr=True)) as listener:
+        yield listener
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Listener]:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.percentage:>3.0f} % {task.fields[left]}"),
+        console=console,
+    ) as progress:
         yield _Bars(progress)
 
 
 class _Bars:
-    """One bar for each name that events speak of."""
+    """A bar for each thing under way, side by side where several cells of a comparison are; it goes at its end."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[tuple[str, str, str], TaskID] = {}
+        """(cell, kind of event, name) -> bar."""
 
     def __call__(self, event: Event) -> None:
-        words = str(event.get("words", ""))
+        cell, kind, words = str(event.get("cell", "")), str(event["event"]), str(event.get("words", ""))
         if "progress" not in event:
             if words:
                 self._progress.console.print(words, highlight=False, markup=False)
+            if kind == "cell":  # it ended, perhaps halfway
+                self._remove([key for key in self._tasks if key[0] == cell])
             return
-        name = str(event.get("name", event["event"]))
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0)
-        done = float(event["progress"])
-        self._progress.update(self._tasks[name], completed=done, description=words or name, visible=done < 1)
+        name = str(event.get("name", kind))
+        key = (cell, kind, name)
+        if event["progress"] >= 1:
+            self._remove([key])
+            return
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task("", total=1.0, left="")
+        task = self._tasks[key]
+        self._progress.update(
+            task,
+            completed=float(event["progress"]),
+            description=words or (f"{cell}: {name}" if cell else name),
+            left=_time_text(self._seconds_left(event, task)),
+        )
+
+    def _seconds_left(self, event: Event, task: TaskID) -> float | None:
+        """As the event says, else as the bar's own speed has it; cells end too seldom for that."""
+        if "seconds_left" in event or event["event"] == "cells":
+            return event.get("seconds_left")
+        return next(one.time_remaining for one in self._progress.tasks if one.id == task)
+
+    def _remove(self, keys: list[tuple[str, str, str]]) -> None:
+        for key in keys:
+            if key in self._tasks:
+                self._progress.remove_task(self._tasks.pop(key))
+
+
+def _time_text(seconds: float | None) -> str:
+    return "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
 
 
 def _say_plainly(event: Event) -> None:

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from handful.core.config import Settings, fingerprint
 from handful.core.errors import UserError
@@ -279,7 +279,24 @@ class SampleManifest(Artifact):
     weights_sha256: str
     controls: dict[str, Any] = {}
     """What drawing was told, as far as it differs from the defaults; of a file its SHA-256."""
+    draw: str = ""
+    """Name of this way of drawing, where a run is drawn from in several."""
     seconds: float
+
+    @property
+    def set_id(self) -> str:
+        """The run, and which of its sets."""
+        return set_id(self.run_id, self.draw)
+
+    @property
+    def contestant(self) -> str:
+        """Under what name the set is judged: another way of drawing is another contestant."""
+        return f"{self.generator} {self.draw}" if self.draw else self.generator
+
+
+def set_id(run_id: str, draw: str = "") -> str:
+    """Name of a set of samples, and of its folder: the run, and which of its sets."""
+    return f"{run_id}@{draw}" if draw else run_id
 
 
 def training_fingerprint(images: Iterable[DatasetImage]) -> str:
@@ -334,7 +351,9 @@ class ScoreCard(Artifact):
     protocol_plan: dict[str, Any]
     """The whole protocol: reference, networks by content hash, resize, sample count, versions."""
     run_id: str
+    """`set_id` of the samples."""
     generator: str
+    """`contestant` of the samples."""
     anchor: bool
     seed: int | None
     fold: int
@@ -366,6 +385,49 @@ class ComparePlan(Artifact):
     """`protocol` of the score cards: protocol and network."""
     failed: tuple[str, ...] = ()
     """Cells that did not end, each one sentence with the reason."""
+
+
+class PublishedFigure(Settings):
+    """A number that somebody published, shown beside ours and never compared with it."""
+
+    contestant: str
+    """The generator, as it stands in our tables."""
+    score: str
+    value: float
+    conditions: str
+    """Under what conditions it was got, as far as that was said."""
+
+
+class StudyTable(Settings):
+    """One table of a study's page."""
+
+    heading: str
+    caption: str = ""
+    parts: tuple[str, ...] = Field(min_length=1)
+    columns: tuple[str, ...] = Field(min_length=1)
+    """PROTOCOL:SCORE of the cards: 'heldout-v1:kid', 'training-v1+pixels:sifid'."""
+    published: str = ""
+    """Score whose published figures stand beside it."""
+
+
+class StudyManifest(Artifact):
+    """What the page of a study shows: several comparisons, each a workspace in a folder of its own."""
+
+    file_name: ClassVar[str] = "study.json"
+    stage: ClassVar[str] = "compare"
+
+    title: str
+    introduction: tuple[str, ...] = ()
+    parts: tuple[str, ...]
+    """Folders of the comparisons, in order."""
+    tables: tuple[StudyTable, ...] = ()
+    quality: str = ""
+    """PROTOCOL:SCORE that is drawn upwards beside diversity; '' for no figure."""
+    diversity: str = ""
+    """PROTOCOL:SCORE that is drawn across."""
+    published: tuple[PublishedFigure, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What must be said about the published figures."""
 
 
 def library_versions() -> dict[str, str]:

@@ -32,6 +32,11 @@ def tee(*listeners: Listener) -> Listener:
     return listen
 
 
+def labelled(listener: Listener, **labels: Any) -> Listener:
+    """A listener that adds `labels` to every event before it passes it on."""
+    return lambda event: listener({**event, **labels})
+
+
 class EventLog:
     """Appends events to a JSON-lines file. A line cut short by a kill is dropped when the log is next opened."""
 

@@ -34,6 +34,8 @@ class Facts:
     """IPTC digital source type of its samples."""
     anchor: bool = False
     """True: it only anchors a comparison and is never ranked."""
+    one_photo_at_a_time: bool = False
+    """True: it learns each photo by itself, an equal share of the budget each, and has a `join`."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ class Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the steps of a method that grows compare with its first step."""
+
+    cost: float = 1.0
+    """Of the mean step over the whole budget, as a multiple of the first step's."""
+    most_step_bytes: int = 0
+    """Memory of the largest step; 0 where no step is larger than the first."""
+    words: str = ""
+    """What decides the cost, and how to plan shorter; for the user."""
 
 
 class Generator(ABC):
@@ -131,6 +145,25 @@ class Generator(ABC):
             NotImplementedError: the method takes no controls (`controls_class` is None).
         """
         raise NotImplementedError(f"{type(self).__name__} takes no controls")
+
+    def growth(self, timed: bool) -> Growth:
+        """How its later steps compare with its first, once `prepare` has seen the photos.
+
+        Args:
+            timed: whether the budget is a time and not a number of steps.
+        """
+        return Growth()
+
+    def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
+        """Takes the states of generators that were trained on one photo each, after `prepare` has seen all photos.
+
+        Args:
+            members: module name -> state, of the first photos in their order; not of all, where one ended early.
+
+        Raises:
+            NotImplementedError: photos are not learned by themselves (`FACTS.one_photo_at_a_time` is False).
+        """
+        raise NotImplementedError(f"{type(self).__name__} learns from all photos together")
 
     @property
     def finished(self) -> bool:
@@ -202,7 +235,7 @@ def check_spec(name: str, facts: Facts, spec: ImageSpec, photos: int) -> None:
         )
 
 
-def parse_controls(generator: Generator, name: str, values: Mapping[str, Any]) -> Settings | None:
+def parse_controls(generator: Generator | type[Generator], name: str, values: Mapping[str, Any]) -> Settings | None:
     """Controls from plain values; None where they say nothing but defaults, that is, where `sample` draws.
 
     Args:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup, escape
 
 from handful.core.artifacts import library_versions
 from handful.core.workspace import sweep_temporaries, write_atomically
 from handful.report import page
 from handful.report.collect import Evidence, collect
+from handful.report.html import render
 from handful.report.pictures import encode_pictures
-from handful.report.tables import Table, better_word, build_tables, scores_csv
+from handful.report.tables import Table, build_tables, scores_csv
 from handful.report.verdict import Verdict, judge
-from handful.report.words import number, plural
+from handful.report.words import plural
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _LARGE_PX = 160  # pictures at least this wide are worth more room on the page
 
 
@@ -71,18 +67,10 @@ def _json(evidence: Evidence, verdict: Verdict, tables: tuple[Table, ...]) -> st
 
 
 def _html(evidence: Evidence, verdict: Verdict, tables: tuple[Table, ...]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "plural": plural, "better": better_word, "code": _code}
     shown = page.shown_runs(evidence)
     pictures = encode_pictures(page.needed_pictures(evidence, shown))
-    return environment.get_template("report.html.j2").render(
-        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+    return render(
+        "report.html.j2",
         verdict=verdict,
         large=max((picture.width for picture in pictures.values()), default=0) >= _LARGE_PX,
         facts=_facts(evidence),
@@ -113,8 +101,3 @@ def _facts(evidence: Evidence) -> list[str]:
         facts.append(plural(len(generators), "generator"))
         facts.append(plural(len({run.manifest.seed for run in evidence.runs}), "seed"))
     return facts
-
-
-def _code(text: str) -> Markup:
-    """Escapes a sentence and sets what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

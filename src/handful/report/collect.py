@@ -58,7 +58,7 @@ class Evidence:
     plan: ComparePlan | None
     runs: tuple[Run, ...]
     samples: dict[str, SampleSet]
-    """Run id -> its samples."""
+    """Set id -> its samples; of the set that is drawn by default it is the run id."""
     cards: tuple[ScoreCard, ...]
     missing: tuple[str, ...]
     """What the workspace lacks, each one sentence with the command that makes it."""
@@ -92,21 +92,19 @@ def collect(work: Path) -> Evidence:
     wanted = set(plan.run_ids) | own_images if plan else None
 
     def part(run_id: str) -> bool:
-        return wanted is None or run_id in wanted
+        return wanted is None or run_id in wanted or run_id.partition("@")[0] in wanted
 
-    known = {run.manifest.run_id for run in runs} | {one.manifest.run_id for one in samples}
+    known = {run.manifest.run_id for run in runs} | {one.manifest.set_id for one in samples}
     known |= {card.run_id for card in cards}
     of_runs = [card for card in cards if part(card.run_id)]
     shown = [card for card in of_runs if plan is None or card.protocol in plan.protocols]
-    if plan is not None:  # the first of its networks decides
-        shown.sort(key=lambda card: plan.protocols.index(card.protocol))
     evidence = Evidence(
         workspace=place,
         audit=audit,
         dataset=dataset,
         plan=plan,
         runs=tuple(run for run in runs if part(run.manifest.run_id)),
-        samples={one.manifest.run_id: one for one in samples if part(one.manifest.run_id)},
+        samples={one.manifest.set_id: one for one in samples if part(one.manifest.set_id)},
         cards=tuple(shown),
         missing=(),
         set_aside=sum(not part(run_id) for run_id in known),

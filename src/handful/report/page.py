@@ -44,9 +44,9 @@ def shown_runs(evidence: Evidence) -> list[Shown]:
     for one in sorted(
         evidence.samples.values(), key=lambda one: (folds.get(one.manifest.run_id, 0), one.manifest.seed)
     ):
-        chosen.setdefault(names[one.manifest.run_id], one)
+        chosen.setdefault(names[one.manifest.set_id], one)
     shown = [
-        Shown(name, one.manifest.anchor, one, cards.get(one.manifest.run_id), folds.get(one.manifest.run_id, 0))
+        Shown(name, one.manifest.anchor, one, cards.get(one.manifest.set_id), folds.get(one.manifest.run_id, 0))
         for name, one in chosen.items()
     ]
     return sorted(shown, key=lambda one: (one.anchor, one.name))
@@ -57,7 +57,7 @@ def run_names(evidence: Evidence) -> dict[str, str]:
     return name_generators(
         [(card.run_id, card.generator, card.seed, card.fold) for card in evidence.cards]
         + [(run.manifest.run_id, run.manifest.generator, run.manifest.seed, run.manifest.fold) for run in evidence.runs]
-        + [(one.manifest.run_id, one.manifest.generator, one.manifest.seed, None) for one in evidence.samples.values()]
+        + [(one.manifest.set_id, one.manifest.contestant, one.manifest.seed, None) for one in evidence.samples.values()]
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from handful.report.tables import Table
+from handful.report.tables import Cell, Table
 
 INK, GREY, FAINT, ACCENT = "#1c2326", "#6b7478", "#d9dee0", "#0f6a73"
 _STYLES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
@@ -78,6 +78,32 @@ def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
         _quiet(axes)
         return _svg(figure, f"Losses of {name}")
+
+
+def scatter_plot(points: Sequence[tuple[str, bool, Cell, Cell]], across: str, up: str) -> str:
+    """A named point for each contestant, with the intervals of both scores. Anchors are grey.
+
+    Args:
+        points: (name, whether it is an anchor, score across, score upwards).
+        across: label of the horizontal axis.
+        up: label of the vertical axis.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{across}{up}"}):
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        for name, anchor, x, y in points:
+            colour = GREY if anchor else ACCENT
+            if x.low is not None and x.high is not None:
+                axes.plot([x.low, x.high], [y.value, y.value], color=colour, linewidth=1)
+            if y.low is not None and y.high is not None:
+                axes.plot([x.value, x.value], [y.low, y.high], color=colour, linewidth=1)
+            axes.plot([x.value], [y.value], marker="o", markersize=5, color=colour)
+            axes.annotate(name, (x.value, y.value), (6, 5), textcoords="offset points", color=colour)
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        axes.margins(0.15)
+        _quiet(axes)
+        return _svg(figure, f"{up} over {across}")
 
 
 def _thin_out(curve: Curve, most_points: int) -> tuple[list[float], list[float]]:

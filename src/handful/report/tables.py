@@ -186,7 +186,8 @@ def _cell(scores: Sequence[Score]) -> Cell:
 
 @cache
 def _reading(score: str) -> tuple[str, float]:
-    if score not in registry.names("scores"):
-        return "", 0.0
-    facts = registry.describe("scores", score).facts
+    name = score.partition(" (")[0]  # what stands in brackets is the network
+    facts = registry.describe("scores", name).facts if name in registry.names("scores") else {}
+    if facts.get("compares_with") == "nothing":
+        return "", 0.0  # it says nothing of how good samples are
     return str(facts.get("better", "")), float(facts.get("best", 0))

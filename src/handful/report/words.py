@@ -86,10 +86,18 @@ def name_generators(runs: Iterable[tuple[str, str, int | None, int | None]]) -> 
 def _short_names(generators: set[str]) -> dict[str, str]:
     """Generator -> its name, or for a file its stem; files that would share a name get as much path as tells them
     apart: 'dcgan' and 'dcgan.py', 'old/mine.py' and 'new/mine.py'."""
-    short = {one: Path(one).stem if one.endswith(".py") else one for one in generators}
+    short = {one: _stem(one) for one in generators}
     for parts in range(1, max((len(Path(one).parts) for one in generators), default=0) + 1):
         shared = {name for name, count in Counter(short.values()).items() if count > 1}
         for one, name in short.items():
             if name in shared and one.endswith(".py"):
                 short[one] = "/".join(Path(one).parts[-parts:])
     return short
+
+
+def _stem(generator: str) -> str:
+    """'new/mine.py' -> 'mine', and with the name of a way of drawing behind it, 'new/mine.py N-1' -> 'mine N-1'."""
+    file, _, draw = generator.partition(".py ")
+    if draw:
+        return f"{Path(file).name} {draw}"
+    return Path(generator).stem if generator.endswith(".py") else generator

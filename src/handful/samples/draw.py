@@ -42,6 +42,7 @@ def draw_samples(
     device: str = "auto",
     threads: int | None = None,
     controls: Mapping[str, Any] | None = None,
+    draw: str = "",
 ) -> SampleManifest:
     """Draws images of the seeds first_seed ... first_seed + count - 1; seed i gives image i.
 
@@ -58,6 +59,7 @@ def draw_samples(
         device: auto, cpu, cuda or mps.
         threads: CPU threads of one operation, at least 1; None: torch's choice.
         controls: what the generator's `controls_class` lets one choose, name -> value; the rest by default.
+        draw: name of this way of drawing, where the run is drawn from in several.
 
     Returns:
         The manifest; its `count` includes images of other seeds drawn into this folder before.
@@ -113,6 +115,7 @@ def draw_samples(
             training_pixels=trained.training_pixels,
             weights_sha256=_weights(trained),
             controls=record,
+            draw=draw,
             seconds=time.perf_counter() - started,
         )
         manifest.write(out)
@@ -159,7 +162,8 @@ def _draw(
             write_atomically(out / new[seed].file, png)
         rows |= new
         done += len(new)
-        listener({"event": "drawn", "name": trained.run_id, "progress": done / len(missing), "words": ""})
+        words = f"{trained.run_id}: {done:,} of {len(missing):,} samples"
+        listener({"event": "drawn", "name": trained.run_id, "progress": done / len(missing), "words": words})
 
 
 def _record(controls: Settings | None) -> Controls:

@@ -190,8 +190,8 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
     hashes = tuple(row.pixels_sha256 for row in rows.values())
     return Samples(
         ImageSet(files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), None, manifest.channels),
-        run_id=manifest.run_id,
-        generator=manifest.generator,
+        run_id=manifest.set_id,
+        generator=manifest.contestant,
         anchor=manifest.anchor,
         seed=manifest.seed,
         training_fingerprint=manifest.training_fingerprint,

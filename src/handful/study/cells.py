@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from handful.core import registry
-from handful.core.artifacts import DatasetManifest, RunManifest
+from handful.core.artifacts import DatasetManifest, RunManifest, set_id
 from handful.core.config import parse_settings
 from handful.core.errors import unknown_name
-from handful.core.progress import Listener, ignore
+from handful.core.progress import Listener
 from handful.core.workspace import Workspace
-from handful.generators.base import ImageSpec, check_spec, generator_class
+from handful.generators.base import ImageSpec, check_spec, generator_class, parse_controls
 from handful.samples.draw import draw_samples
-from handful.train.loop import TrainSettings, train_generator
+from handful.study.plan import CompareSettings
+from handful.train.loop import train_generator
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,21 @@ def plan_cells(generators: Sequence[str], seeds: Sequence[int], folds: Sequence[
     return [Cell(name, seed, fold) for seed in seeds for fold in folds for name in generators]
 
 
-def check_generators(names: Sequence[str], generator_settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Makes sure, before anything is built, that every generator exists and has the settings it is given.
+def check_generators(settings: CompareSettings) -> None:
+    """Makes sure, before anything is built, that every generator exists and can do what it is told.
 
     Raises:
-        UserError: no such generator, settings that it does not have, or settings of one that is not compared.
+        UserError: no such generator, settings or controls that it does not have, or those of one that is not compared.
     """
-    classes = {name: generator_class(registry.load("generators", name)).settings_class for name in names}
-    for name in generator_settings:
+    classes = {name: generator_class(registry.load("generators", name)) for name in settings.generators}
+    for name in (*settings.settings, *settings.training, *settings.draws):
         if name not in classes:
             raise unknown_name("compared generator", name, classes, "handful compare --help")
-    for name, settings_class in classes.items():
-        parse_settings(settings_class, dict(generator_settings.get(name, {})), f"generator {name}")
+    for name, found in classes.items():
+        parse_settings(found.settings_class, dict(settings.settings.get(name, {})), f"generator {name}")
+        settings.train_settings(name)
+        for controls in settings.draws.get(name, {}).values():
+            parse_controls(found, name, controls)
 
 
 def check_cells(cells: Sequence[Cell], dataset: DatasetManifest) -> None:
@@ -63,33 +67,38 @@ def check_cells(cells: Sequence[Cell], dataset: DatasetManifest) -> None:
 
 def run_cell(
     cell: Cell,
+    listener: Listener,
     work: Path,
-    train_settings: TrainSettings,
-    generator_settings: Mapping[str, Mapping[str, Any]],
-    samples: int,
-    listener: Listener = ignore,
+    settings: CompareSettings,
+    threads: int | None = None,
 ) -> RunManifest:
     """Trains and draws one cell; whatever of it is finished already is kept.
 
     Args:
         cell: what to run.
-        work: the workspace, with its data set built.
-        train_settings: for every cell the same.
-        generator_settings: generator name -> its settings.
-        samples: images to draw.
         listener: hears the events of both stages.
+        work: the workspace, with its data set built.
+        settings: of the comparison.
+        threads: CPU threads; None leaves them to the runtime.
     """
     place = Workspace(work)
-    settings = dict(generator_settings.get(cell.generator, {}))
-    run = train_generator(
-        cell.generator, place.dataset, place.train, train_settings, settings, cell.seed, cell.fold, listener
-    )
-    draw_samples(
-        place.train / run.run_id,
-        place.samples / run.run_id,
-        samples,
-        listener=listener,
-        device=train_settings.device,
-        threads=train_settings.threads,
-    )
+    train = settings.train_settings(cell.generator).model_copy(update={"threads": threads})
+    own = dict(settings.settings.get(cell.generator, {}))
+    run = train_generator(cell.generator, place.dataset, place.train, train, own, cell.seed, cell.fold, listener)
+    for name, controls in all_draws(settings, cell.generator).items():
+        draw_samples(
+            place.train / run.run_id,
+            place.samples / set_id(run.run_id, name),
+            settings.samples,
+            listener=listener,
+            device=train.device,
+            threads=threads,
+            controls=controls,
+            draw=name,
+        )
     return run
+
+
+def all_draws(settings: CompareSettings, generator: str) -> dict[str, dict[str, Any]]:
+    """Every way of drawing from a generator's runs, name -> controls: as `sample` draws, '', and those asked for."""
+    return {"": {}, **settings.draws.get(generator, {})}

@@ -1,8 +1,9 @@
 """What a comparison is asked to do, and how flags and recipes say it.
 
 Setting name = flag = recipe key: every setting of the comparison, of the data set and of training stands flat,
-under its own name, but for the seed of the split, `split_seed`; only a generator's own settings have a section,
-[settings.NAME].
+under its own name, but for the seed of the split, `split_seed`. A generator has sections of its own: [settings.NAME]
+for its settings, [training.NAME] for settings of training that hold for it alone, [draws.NAME] for further ways to
+draw.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class CompareSettings(Settings):
     protocol: tuple[str, ...] = Field(("heldout-v1", "training-v1"), min_length=1)
     """Each gets a table of its own."""
     features: tuple[str, ...] | None = Field(None, min_length=1)
-    """Feature spaces, a score card each: networks, and `pixels` for the scores that look at the images themselves. The
-    first network decides the verdict. None: every network whose weights are here, and pixels."""
+    """Feature spaces, a score card each: networks, and `pixels` for the scores that look at the images themselves.
+    None: every network whose weights are here, and pixels."""
     bit_depth: int | None = Field(None, ge=8, le=16)
     """The camera's bit depth, where the files do not say it."""
     jobs: int = Field(1, ge=1)
@@ -41,6 +42,21 @@ class CompareSettings(Settings):
     train: TrainSettings = TrainSettings()
     settings: dict[str, dict[str, Any]] = {}
     """Generator name -> its settings."""
+    training: dict[str, dict[str, Any]] = {}
+    """Generator name -> settings of training for it alone, such as a budget of its own."""
+    draws: dict[str, dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], dict[str, Any]]] = {}
+    """Generator name -> further sets of samples from each of its runs: name of the set -> the controls to draw with.
+    Each is judged as a contestant of its own."""
+
+    def train_settings(self, generator: str) -> TrainSettings:
+        """How a generator is trained: as all are, but for what is set for it alone.
+
+        Raises:
+            UserError: a setting that training does not have, or a value out of range.
+        """
+        changes = self.training.get(generator, {})
+        values = {**self.train.model_dump(), **changes}
+        return parse_settings(TrainSettings, values, f"training of {generator}") if changes else self.train
 
     @field_validator("features", mode="before")
     @classmethod
