@@ -18,15 +18,33 @@ from handful.core import registry
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256
-from handful.scores.base import FeatureSets, ImageSet, ImageSets, ScoreFacts
+from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
+from handful.scores.features import FeatureExtractor, apply_classifier, extract_features
 from handful.scores.maps import MapExtractor
-from handful.scores.networks import find_map_network
+from handful.scores.networks import owner_of
 from handful.scores.weights import list_weights
 
 NAMES = registry.names("scores")
 COMPARING = tuple(n for n in NAMES if registry.describe("scores", n).facts.get("compares_with") != "nothing")
 """The others describe samples alone: no photo is near or far."""
 extractor = cache(MapExtractor)
+feature_extractor = cache(FeatureExtractor)
+_known_features: dict[tuple[str, str], np.ndarray] = {}
+
+
+def logits(name: str, images: ImageSet) -> Features:
+    """As the protocol gives them; an image that was met before is not computed again."""
+    new = [row for row, pixels in enumerate(images.hashes) if (name, pixels) not in _known_features]
+    chosen = ImageSet(
+        tuple(images.names[row] for row in new),
+        tuple(images.hashes[row] for row in new),
+        images.bit_depth,
+        lambda row: images.read(new[row]),
+    )
+    for pixels, row in zip(chosen.hashes, extract_features(chosen, feature_extractor(name)), strict=True):
+        _known_features[name, pixels] = row
+    rows = [_known_features[name, pixels] for pixels in images.hashes]
+    return apply_classifier(np.stack(rows), name)
 
 
 class FeatureWorld:
@@ -66,7 +84,7 @@ class ImageWorld:
     """Grey pictures of a textured strip on a plate: its place, width and light vary, the grain is never the same."""
 
     side_px, photos, samples = 40, 12, 24
-    few, many = 6, 30
+    few, many = 8, 48
 
     def draw(self, seed: int, count: int) -> list[np.ndarray]:
         random = np.random.default_rng(seed)
@@ -90,7 +108,7 @@ class ImageWorld:
         count = self.photos if photos is None else photos
         heldout, training = self.image_set(self.draw(1, count), "held"), self.image_set(self.draw(2, count), "train")
         sources = tuple(made_from) or (None,) * len(samples)
-        return ImageSets(self.image_set(samples, "sample"), heldout, training, heldout, sources, extractor)
+        return ImageSets(self.image_set(samples, "sample"), heldout, training, heldout, sources, extractor, logits)
 
     def shuffled(self, sets: ImageSets, orders: dict[int, np.ndarray]) -> ImageSets:
         def turned(images: ImageSet) -> ImageSet:
@@ -150,7 +168,7 @@ def usable(name: str) -> ModuleType:
     """The score; skips where the weights of its network are not here."""
     module = registry.load("scores", name)
     if module.FACTS.network:
-        owner = find_map_network(module.FACTS.network).tensors_of
+        owner = owner_of(module.FACTS.network).name
         if {status.network: status.state for status in list_weights()}[owner] != "found":
             pytest.skip(f"the weights of {owner} are not here")
     return module
@@ -170,7 +188,7 @@ def good_samples(module: ModuleType, world: World, count: int) -> tuple[Any, lis
 
 
 def test_there_are_scores() -> None:
-    assert {"fid", "kid", "nearest_photo", "sifid"} <= set(NAMES)
+    assert {"fid", "kid", "inception_score", "nearest_photo", "sifid"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

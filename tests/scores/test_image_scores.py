@@ -17,11 +17,11 @@ from handful.core.images import Integers, pixels_sha256
 from handful.core.progress import Event
 from handful.scores.base import ImageSet
 from handful.scores.evaluate import choose_spaces, score_samples
-from handful.scores.features import load_network, preprocess
+from handful.scores.features import apply_classifier, load_network, preprocess
 from handful.scores.maps import MapExtractor
 from handful.scores.networks import MAP_NETWORKS, NETWORKS, find_map_network
 from handful.scores.protocol import PIXELS, card_name, find_protocol, plan, score_names
-from handful.scores.weights import list_weights
+from handful.scores.weights import find_weights, list_weights
 
 CANVAS = Size(width=64, height=48)
 
@@ -66,8 +66,7 @@ def test_a_map_network_holds_the_stated_tensors_and_gives_the_stated_layers(name
     network = find_map_network(name)
     _needs(network.tensors_of)
     extractor = MapExtractor(name)
-    count = 2 if network.resized else 19
-    images = replace(image_set(made_images(0, count)), channels=1).all()
+    images = replace(image_set(made_images(0, 19)), channels=1).all()
     together = extractor(images)
     assert tuple(together) == network.layers
     alone = extractor(images[-1:])  # of the 19, it was in a second batch
@@ -83,23 +82,23 @@ def _needs(network: str) -> None:
         pytest.skip(f"the weights of {network} are not here")
 
 
-def test_stages_and_logits_are_those_of_the_whole_network(lite0: str) -> None:
-    (image,) = made_images(0, 1, side_px=224)
+def test_stages_end_where_the_whole_network_does_and_its_classifier_makes_logits(lite0: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 224), dtype=np.uint8)
     unit = replace(image_set([image]), channels=1).all()
     inputs = torch.from_numpy(preprocess(image, 8, NETWORKS[lite0]))[None]
     whole = load_network(NETWORKS[lite0])
     with torch.inference_mode():
-        maps = whole.blocks(torch.nn.functional.relu6(whole.stem(inputs)))  # type: ignore[operator]
-        features = whole(inputs)
+        maps = whole.blocks(torch.relu(whole.stem(inputs)).clamp(max=6))  # type: ignore[operator]
+        features = whole(inputs).double().numpy()
     stages = MapExtractor("efficientnet-lite0-stages")(unit)
     assert [maps.shape[1:] for maps in stages.values()] == [
         (16, 112, 112), (24, 56, 56), (40, 28, 28), (112, 14, 14), (320, 7, 7)
     ]  # fmt: skip
     np.testing.assert_allclose(stages["stride-32"], maps.numpy(), atol=1e-3)
-    classifier = load_network(find_map_network("efficientnet-lite0-logits")).classifier
-    with torch.inference_mode():
-        logits = classifier(features)  # type: ignore[operator]
-    np.testing.assert_allclose(MapExtractor("efficientnet-lite0-logits")(unit)["logits"], logits.numpy(), atol=1e-3)
+    path, _ = find_weights(NETWORKS[lite0])
+    stored = torch.load(path, weights_only=True)
+    expected = features @ stored["_fc.weight"].double().numpy().T + stored["_fc.bias"].double().numpy()
+    np.testing.assert_allclose(apply_classifier(features, lite0), expected)
 
 
 def test_an_unknown_map_network_is_refused_with_the_nearest_name() -> None:
@@ -115,9 +114,12 @@ def test_scores_on_images_stand_on_a_card_of_their_own() -> None:
     stated = plan(protocol, PIXELS, CANVAS, 8, 10)
     assert stated["network"] == "pixels" and set(stated["estimators"]) == set(score_names(PIXELS))
     stem = MAP_NETWORKS["inception-2015-stem"]
-    assert stated["map_networks"][stem.name] == stem.tensors_sha256
+    assert stated["networks"][stem.name] == stem.tensors_sha256
+    lite0 = NETWORKS["efficientnet-lite0"]
+    assert stated["networks"][lite0.name] == lite0.tensors_sha256
+    assert stated["classifiers"] == {lite0.name: lite0.classifier_sha256}
     fewer = plan(protocol, PIXELS, CANVAS, 8, 10, names=["sifid"])
-    assert list(fewer["map_networks"]) == [stem.name] and fingerprint(fewer) != fingerprint(
+    assert list(fewer["networks"]) == [stem.name] and fingerprint(fewer) != fingerprint(
         plan(protocol, PIXELS, CANVAS, 8, 10, names=[])
     )
     assert set(plan(protocol, "inception-2015", CANVAS, 8, 10)["estimators"]) == set(score_names("inception-2015"))

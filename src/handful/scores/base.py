@@ -42,7 +42,7 @@ class ScoreFacts:
     needs: Literal["features", "images"] = "features"
     """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
     network: str = ""
-    """The network that `ImageSets.network` is asked for; '' where it needs none."""
+    """The one that an image score asks `ImageSets.network` or `ImageSets.logits` for; '' where it needs none."""
     version: int = 1
     """Raised whenever the same features or images give another number; part of every protocol's fingerprint."""
 
@@ -116,7 +116,9 @@ class ImageSets:
     """For each sample, the row of `training` that it was made from, as its generator stated; None where it stated
     nothing: most generators learn from all photos at once."""
     network: Callable[[str], FeatureMaps]
-    """The network named in FACTS, made ready by the protocol: its weights and its device are no concern of a score."""
+    """The map network named in FACTS, made ready by the protocol: weights and device are no concern of a score."""
+    logits: Callable[[str, ImageSet], Features]
+    """The feature network named in FACTS, images -> the logits of its classifier (n, classes), float64."""
 
 
 def photo_numbers(features: Features, stated: PhotoNumbers | None) -> PhotoNumbers:

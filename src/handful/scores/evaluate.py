@@ -22,10 +22,10 @@ from handful.core.errors import UserError
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
 from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
-from handful.scores.features import FeatureExtractor, extract_features
+from handful.scores.features import FeatureExtractor, apply_classifier, extract_features
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
 from handful.scores.maps import MapExtractor
-from handful.scores.networks import NETWORKS, find_map_network, find_network
+from handful.scores.networks import NETWORKS, find_network, owner_of
 from handful.scores.protocol import DEFAULT_NETWORK, PIXELS, Protocol, card_name, find_protocol, plan, score_names
 from handful.scores.weights import find_weights, list_weights
 
@@ -86,7 +86,7 @@ def score_samples(
         _check_unseen(drawn, known.heldout)
     runtime_device = start_runtime(device, precision="fp32", threads=threads).device
     if network == PIXELS:
-        sets: FeatureSets | ImageSets = _image_sets(drawn, known, chosen, runtime_device)
+        sets: FeatureSets | ImageSets = _image_sets(drawn, known, chosen, runtime_device, kept, listener)
     else:
         sets = _feature_sets(drawn.images, known, chosen, FeatureExtractor(network, runtime_device), kept, listener)
     names, left_out = _usable_scores(network, sets)
@@ -228,13 +228,25 @@ def _feature_sets(
     )
 
 
-def _image_sets(drawn: Samples, known: Photos, protocol: Protocol, device: torch.device) -> ImageSets:
+def _image_sets(
+    drawn: Samples,
+    known: Photos,
+    protocol: Protocol,
+    device: torch.device,
+    cache_folder: Path | None,
+    listener: Listener,
+) -> ImageSets:
     """All sets with the same number of channels."""
     everything = (drawn.images, known.training, known.heldout)
     channels: Literal[1, 3] = 3 if any(images.channels == 3 for images in everything) else 1
     samples, training, heldout = (replace(images, channels=channels) for images in everything)
     rows = {pixels: row for row, pixels in enumerate(training.hashes)}
     sources = drawn.sources or (None,) * len(samples)
+
+    def logits(name: str, images: ImageSet) -> Features:
+        features = extract_features(images, FeatureExtractor(name, device), cache_folder, listener)
+        return apply_classifier(features, name)
+
     return ImageSets(
         samples=samples,
         reference=heldout if protocol.reference == "heldout" else training,
@@ -242,6 +254,7 @@ def _image_sets(drawn: Samples, known: Photos, protocol: Protocol, device: torch
         heldout=heldout,
         sources=tuple(None if pixels is None else rows.get(pixels) for pixels in sources),
         network=cache(lambda name: MapExtractor(name, device)),
+        logits=logits,
     )
 
 
@@ -258,7 +271,7 @@ def _usable_scores(space: str, sets: FeatureSets | ImageSets) -> tuple[list[str]
                     "Give the data set, or use --protocol training-v1.",
                 )
             if facts.network:
-                find_weights(find_map_network(facts.network).owner)
+                find_weights(owner_of(facts.network))
         except UserError as error:
             left_out[name] = error
         else:

@@ -12,6 +12,7 @@ import importlib
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import metadata
@@ -40,17 +41,15 @@ BATCH_IMAGES = 16
 def preprocess(pixels: Integers, bit_depth: int, network: Network) -> Floats:
     """Integers (h, w) or (h, w, 3) -> the network's input, float32 (3, side_px, side_px)."""
     levels = pixels.astype(np.float32) * np.float32(255 / (2**bit_depth - 1))
-    return levels_to_input(levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1), network)
+    levels = levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
+    size = (network.side_px, network.side_px)
+    return centre(np.stack([_resize(plane, size) for plane in levels]), network)
 
 
-def levels_to_input(levels: Floats, network: Network | MapNetwork) -> Floats:
-    """(1, h, w) or (3, h, w) on the scale 0 ... 255 -> the network's input, (3, side_px, side_px) or (3, h, w)."""
-    if network.side_px is not None:
-        size = (network.side_px, network.side_px)
-        levels = np.stack([_resize(plane, size) for plane in levels])
-    owner = network.owner if isinstance(network, MapNetwork) else network
+def centre(levels: Floats, network: Network) -> Floats:
+    """(1, h, w) or (3, h, w) on the scale 0 ... 255 -> (3, h, w) as the network sees it."""
     levels = np.repeat(levels, 3, axis=0) if len(levels) == 1 else levels
-    return (levels - np.float32(owner.centre)) / np.float32(owner.half_range)
+    return (levels - np.float32(network.centre)) / np.float32(network.half_range)
 
 
 def _resize(plane: Floats, size: tuple[int, int]) -> Floats:
@@ -63,26 +62,49 @@ def load_network(network: Network | MapNetwork) -> nn.Module:
     Raises:
         UserError: its weights are missing or wrong.
     """
-    path, file = find_weights(network.owner if isinstance(network, MapNetwork) else network)
     module = importlib.import_module(f"handful.scores.networks.{network.module}")
-    if file.form == "state dict":
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    else:
-        from handful.scores.networks.archive import read_archive_tensors
-
-        tensors = read_archive_tensors(path)
-    ported = {k: v for k, v in module.port_tensors(tensors).items() if not k.endswith("num_batches_tracked")}
-    found = tensors_sha256({"network": ported})
-    if found != network.tensors_sha256:
-        raise UserError(
-            f"The tensors of {network.name} in {path} have the sha256 {found}.",
-            f"Features are defined with the tensors whose sha256 is {network.tensors_sha256}.",
-            "Install Handful again: its reading of that file has changed.",
-        )
+    ported = {k: v for k, v in module.port_tensors(_stored(network)).items() if not k.endswith("num_batches_tracked")}
+    _check_tensors(network.name, ported, network.tensors_sha256)
     built: nn.Module = module.build()
     loaded = built.load_state_dict(ported, strict=False)
     assert not loaded.unexpected_keys and all(key.endswith("num_batches_tracked") for key in loaded.missing_keys)
     return built.eval().requires_grad_(False)
+
+
+def apply_classifier(features: Features, name: str) -> Features:
+    """Features (n, dimensions) of a network with a classifier -> logits (n, classes), float64.
+
+    Raises:
+        UserError: no such network, or its weights are missing or wrong.
+    """
+    network = find_network(name)[0]
+    module = importlib.import_module(f"handful.scores.networks.{network.module}")
+    ported = module.port_classifier(_stored(network))
+    _check_tensors(f"{name}'s classifier", ported, network.classifier_sha256)
+    weight, bias = (ported[leaf].double().numpy() for leaf in ("weight", "bias"))
+    logits: Features = features @ weight.T + bias
+    return logits
+
+
+def _stored(network: Network | MapNetwork) -> Mapping[str, torch.Tensor]:
+    """The tensors of the verified file, under its own names."""
+    path, file = find_weights(network.owner if isinstance(network, MapNetwork) else network)
+    if file.form == "state dict":
+        tensors: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return tensors
+    from handful.scores.networks.archive import read_archive_tensors
+
+    return read_archive_tensors(path)
+
+
+def _check_tensors(name: str, tensors: Mapping[str, torch.Tensor], wanted: str) -> None:
+    found = tensors_sha256({"network": dict(tensors)})
+    if found != wanted:
+        raise UserError(
+            f"The tensors of {name} have the sha256 {found}.",
+            f"Features are defined with the tensors whose sha256 is {wanted}.",
+            "Install Handful again: its reading of that file has changed.",
+        )
 
 
 def exact_convolutions() -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from handful.core.images import Floats
-from handful.scores.features import exact_convolutions, levels_to_input, load_network
+from handful.scores.features import centre, exact_convolutions, load_network
 from handful.scores.networks import find_map_network
 from handful.scores.networks.layers import fold_batch_norms
 
@@ -47,8 +47,7 @@ class MapExtractor:
         Raises:
             UserError: the network's weights are missing or wrong.
         """
-        side = self.network.side_px
-        pixels = images.shape[2] * images.shape[3] if side is None else side**2
+        pixels = images.shape[2] * images.shape[3]
         rows = min(_MOST_ROWS, max(1, _MOST_PIXELS // pixels))  # the same for every set of images of this size
         parts = [self._batch(images[start : start + rows], rows) for start in range(0, len(images), rows)]
         return {layer: np.concatenate([part[layer] for part in parts]) for layer in self.network.layers}
@@ -56,7 +55,7 @@ class MapExtractor:
     def _batch(self, images: Floats, rows: int) -> dict[str, Floats]:
         """Padded to exactly `rows`, so that sums never round by how many neighbours an image has."""
         levels = (images + np.float32(1)) * np.float32(127.5)
-        inputs = torch.from_numpy(np.stack([levels_to_input(one, self.network) for one in levels]))
+        inputs = torch.from_numpy(np.stack([centre(one, self.network.owner) for one in levels]))
         batch = torch.zeros(rows, *inputs.shape[1:])
         batch[: len(inputs)] = inputs
         batch = batch.to(device=self.device, memory_format=torch.channels_last)

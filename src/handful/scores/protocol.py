@@ -14,7 +14,7 @@ from handful.core import registry
 from handful.core.artifacts import Size, library_versions
 from handful.core.config import Settings
 from handful.core.errors import unknown_name
-from handful.scores.networks import find_map_network, find_network
+from handful.scores.networks import MAP_NETWORKS, find_network
 
 DEFAULT_NETWORK = "inception-2015"
 PIXELS = "pixels"
@@ -76,7 +76,7 @@ def plan(
         **protocol.model_dump(),
         "network": space,
         **(
-            _map_networks(sorted({str(f["network"]) for f in facts.values() if f.get("network")}))
+            _networks(sorted({str(f["network"]) for f in facts.values() if f.get("network")}))
             if space == PIXELS
             else _feature_network(space)
         ),
@@ -98,13 +98,14 @@ def _feature_network(name: str) -> dict[str, Any]:
     }
 
 
-def _map_networks(names: Sequence[str]) -> dict[str, Any]:
-    found = [find_map_network(name) for name in names]
+def _networks(names: Sequence[str]) -> dict[str, Any]:
+    """The networks that scores on images ask for, with all that decides what they give."""
+    maps = {name: MAP_NETWORKS[name] for name in names if name in MAP_NETWORKS}
+    whole = {name: find_network(name)[0] for name in names if name not in maps}
     return {
-        "map_networks": {network.name: network.tensors_sha256 for network in found},
-        "preprocessing": {
-            network.name: network.owner.preprocessing if network.resized else "none" for network in found
-        },
+        "networks": {name: network.tensors_sha256 for name, network in (maps | whole).items()},
+        "classifiers": {name: network.classifier_sha256 for name, network in whole.items()},
+        "preprocessing": {name: network.preprocessing for name, network in whole.items()},
     }
 
 

@@ -45,6 +45,8 @@ class Network:
     """`core.checkpoint.tensors_sha256` of its tensors, whichever file they came from."""
     files: tuple[WeightsFile, ...]
     licence: str
+    classifier_sha256: str = ""
+    """The same of its classifier, where its file has one: features -> logits."""
     preprocessing: str = "rgb-pillow-bicubic-float32-1"
     """Name of the way from a photo to the network's input."""
 
@@ -85,6 +87,7 @@ NETWORKS = {
             centre=127.0,
             half_range=128.0,
             tensors_sha256="dbc6a335ba6bbd14935f1c6dec9ca0cb7b661b93e3855168edd3a1c6e589ed19",
+            classifier_sha256="39bd10b6de57474b1289354920d2ffc32262157773d4d3d87c1cba2dc41373eb",
             files=(
                 WeightsFile(
                     file_name="efficientnet-lite0-57934424.pth",
@@ -103,15 +106,14 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class MapNetwork:
-    """A frozen part of a feature network, for scores that look at images: it gives maps (or logits) by layer name."""
+    """A frozen part of a feature network, for scores that look at images: maps by layer name, of images at their own
+    size."""
 
     name: str
     module: str
     """The file in this folder that builds it."""
     tensors_of: str
     """The feature network whose weights file holds its tensors, and whose centre and half range it has."""
-    resized: bool
-    """Whether images are resized to that network's input size; if not, they are seen at their own size."""
     layers: tuple[str, ...]
     """The names of what it gives."""
     tensors_sha256: str
@@ -122,11 +124,6 @@ class MapNetwork:
         """The feature network whose weights file holds its tensors."""
         return NETWORKS[self.tensors_of]
 
-    @property
-    def side_px(self) -> int | None:
-        """Images are resized to side_px x side_px; None: they keep their size."""
-        return self.owner.side_px if self.resized else None
-
 
 MAP_NETWORKS = {
     network.name: network
@@ -135,7 +132,6 @@ MAP_NETWORKS = {
             name="inception-2015-stem",
             module="inception_2015_stem",
             tensors_of="inception-2015",
-            resized=False,
             layers=("64", "192"),
             tensors_sha256="71ac548b1cb72b5b66551ab1039343500ad1c9317c0c60ea1d35945f99a23fe7",
         ),
@@ -143,17 +139,8 @@ MAP_NETWORKS = {
             name="efficientnet-lite0-stages",
             module="efficientnet_lite0_stages",
             tensors_of="efficientnet-lite0",
-            resized=False,
             layers=("stride-2", "stride-4", "stride-8", "stride-16", "stride-32"),
             tensors_sha256="dbc6a335ba6bbd14935f1c6dec9ca0cb7b661b93e3855168edd3a1c6e589ed19",
-        ),
-        MapNetwork(
-            name="efficientnet-lite0-logits",
-            module="efficientnet_lite0_logits",
-            tensors_of="efficientnet-lite0",
-            resized=True,
-            layers=("logits",),
-            tensors_sha256="87d914c707116aa667dba9a77e45958fb007cea9373a427a6633b549643a3df6",
         ),
     )
 }
@@ -168,6 +155,15 @@ def find_map_network(name: str) -> MapNetwork:
     if name not in MAP_NETWORKS:
         raise unknown_name("map network", name, MAP_NETWORKS, "handful weights")
     return MAP_NETWORKS[name]
+
+
+def owner_of(name: str) -> Network:
+    """The feature network whose weights file a network of either kind needs.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    return MAP_NETWORKS[name].owner if name in MAP_NETWORKS else find_network(name)[0]
 
 
 def find_network(name: str) -> tuple[Network, Precision]:

@@ -94,6 +94,11 @@ _INSIDE = {
 }
 
 
+def port_classifier(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A weights file's classifier: `weight` (1000, 1280) and `bias` (1000,), classes of ImageNet in its order."""
+    return {leaf: tensors[f"_fc.{leaf}"] for leaf in ("weight", "bias")}
+
+
 def port_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A weights file's tensors under this network's names; the classifier is left out."""
     ported = {}
