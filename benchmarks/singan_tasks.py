@@ -1,13 +1,14 @@
 """Pictures of SinGAN's tasks on one rendered station: each task's input beside what it made.
 
-    python benchmarks/singan_tasks.py work/3_train/RUN photo.png pictures/
+    python benchmarks/singan_tasks.py --work /tmp/tasks --budget 5min
 
-RUN is a run of singan on that photo; the photo has the run's canvas. Writes one sheet a task, and an animation.
+Renders a photo, trains a SinGAN on it, and writes one sheet a task and an animation to WORK/pictures.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +37,27 @@ def sheet(path: Path, *rows: list[Pixels]) -> None:
     page.save(path, optimize=True)
 
 
+def train(work: Path, canvas: str, budget: str) -> tuple[Path, Pixels]:
+    """A SinGAN of one rendered photo: its run, and the photo on the canvas."""
+    if not (work / "photos").exists():
+        handful.render_station(work / "photos", 1, seed=3, width=256, height=192)
+    settings = handful.DatasetSettings.model_validate({"canvas": canvas, "heldout": 0})
+    dataset = handful.build_dataset(handful.audit_photos(work / "photos"), work / "2_dataset", settings)
+    limits = handful.TrainSettings.model_validate({"budget": budget, "threads": 1, "device": "cpu"})
+    run = handful.train_generator("singan", work / "2_dataset", work / "3_train", limits)
+    print(f"{run.steps} steps in {run.seconds:.0f} s")
+    return work / "3_train" / run.run_id, read(work / "2_dataset" / dataset.images[0].file)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("photo", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("--budget", default="5min", help="of the training")
+    parser.add_argument("--canvas", default="96")
+    parser.add_argument("--work", type=Path, help="where an interrupted training goes on; default: a new folder")
     chosen = parser.parse_args()
-    run, out = chosen.run, chosen.out
-    photo = read(chosen.photo)
+    work = chosen.work or Path(tempfile.mkdtemp())
+    run, photo = train(work, chosen.canvas, chosen.budget)
+    out = work / "pictures"
     height, width = photo.shape
     box = (slice(height // 8, height // 8 + height // 4), slice(width // 8, width // 8 + width // 5))
     mask = np.zeros_like(photo)
@@ -85,7 +99,7 @@ def main() -> None:
     sheet(out / "paint.png", [clip_art, *painted, *quantised])
     large = results("enlarge", "photo", "factor", [4.0])[0]
     plain = np.asarray(Image.fromarray(photo).resize(large.shape[::-1], Image.Resampling.BICUBIC))
-    part = (slice(height, 2 * height), slice(width, 2 * width))
+    part = (slice(5 * height // 2, 7 * height // 2), slice(5 * width // 2, 7 * width // 2))
     sheet(out / "enlarge.png", [plain[part], large[part]])
     handful.apply_task("animate", run, out / "results" / "animate", settings={"frames": 24}, device="cpu")
     (out / "animate.gif").write_bytes((out / "results" / "animate" / "animation.gif").read_bytes())

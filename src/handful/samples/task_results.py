@@ -38,6 +38,7 @@ from handful.samples.task_settings import AnimateSettings, EnlargeSettings, Pain
 
 _ASPECT_TOLERANCE = 0.02
 _GIF_BIT_DEPTH = 8
+_BLEND_BYTES = 80  # a pixel and channel: distances, weights and mixtures in float64, and the picture
 _FRAME_BYTES = 2 * 3  # an integer frame and its copy in the file
 
 Share = Callable[[float], None]
@@ -70,11 +71,12 @@ class TaskResults:
         for index, files in enumerate(pair_files(pictures, masks)):
             picture = read_picture(*files, channels=self.trained.channels)
             if first is None:
-                first = picture
-                size = self._check_picture(picture)
+                first, size = picture, self._check_picture(picture)
             check_alike(picture, first)
             member = self._member(picture)
-
+            if isinstance(self.told, RegionSettings | PaintSettings):
+                scales = self.singan.scales_of(member)
+                self._check_scale(scales, "scale", self._start(scales), 1)
             hashed = {"picture": f"sha256:{picture.sha256}"}
             if picture.mask_sha256 is not None:
                 hashed["mask"] = f"sha256:{picture.mask_sha256}"
@@ -102,14 +104,9 @@ class TaskResults:
             size, pixels = Size(width=columns, height=rows), rows * columns
         elif isinstance(told, PaintSettings):
             size = self.trained.canvas
-            self._check_scale("scale", told.scale, 1)
-        elif isinstance(told, RegionSettings) and told.scale is not None:
-            self._check_scale("scale", told.scale, 1)
-        elif isinstance(told, RegionSettings):
-            self._check_scale("scale", self._middle(), 1)
         channels = self.trained.channels
         check_memory(
-            drawing_bytes(1, pixels, channels, drawn_width) + drawing_bytes(1, height * width, channels, 1),
+            drawing_bytes(1, pixels, channels, drawn_width) + _BLEND_BYTES * height * width * channels,
             f"A result of {size} px",
             "Give smaller pictures, or a smaller factor.",
             self.singan.device,
@@ -129,7 +126,7 @@ class TaskResults:
                 self.trained.bit_depth,
             )
         assert isinstance(told, RegionSettings) and picture.mask is not None
-        scale = told.scale or self._middle()
+        scale = self._start(scales)
         drawn = redraw(scales, scale, coarsen(scales, scale, image), seed)
         height, width = picture.mask.shape
         enlarged = max(height, width) / max(scales.sizes[-1])
@@ -151,8 +148,8 @@ class TaskResults:
         return redraw(scales, told.scale, to_colours(resize(image, *size), colours), seed, learned)
 
     def _plan_animation(self, told: AnimateSettings, seed: int) -> tuple[list[Result], Size]:
-        self._check_scale("start_scale", told.start_scale, 0)
         scales, canvas, gif = self.singan.scales_of(told.photo), self.trained.canvas, told.format == "gif"
+        self._check_scale(scales, "start_scale", told.start_scale, 0)
         rows, columns = scales.sizes[-1]
         pixels, channels = canvas.height * canvas.width, self.trained.channels
         check_memory(
@@ -222,15 +219,16 @@ class TaskResults:
             outside = (resize(region, *photos.shape[2:]) <= 0).float()
         return int(((photos - image).square() * outside).mean((1, 2, 3)).argmin())
 
-    def _middle(self) -> int:
-        return len(self.singan.sizes) // 2
+    def _start(self, scales: Scales) -> int:
+        """The scale that a picture stands in for."""
+        asked: int | None = getattr(self.told, "scale", None)
+        return (scales.last + 1) // 2 if asked is None else asked
 
-    def _check_scale(self, name: str, scale: int, least: int) -> None:
-        last = len(self.singan.sizes) - 1
-        if not least <= scale <= last:
+    def _check_scale(self, scales: Scales, name: str, scale: int, least: int) -> None:
+        if not least <= scale <= scales.last:
             raise UserError(
                 f"{name} is {scale}.",
-                f"This run has {last + 1} scale(s), so {name} goes from {least} to {last}.",
+                f"This run has {scales.last + 1} scale(s), so {name} goes from {least} to {scales.last}.",
                 f"Give another with --set {name}=, or train on a larger canvas.",
             )
 
