@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from handful.core.errors import UserError
-from handful.core.seeds import numpy_stream
-from handful.sealer.camera import collect, develop, linearise, read_out
-from handful.sealer.light import Light, cast_shadow, shade
-from handful.sealer.scene import Bead, Part, Pose, bead_height
-from handful.sealer.station import Conditions, render_photo, render_station, tint
+from handful.light.camera import linearise
+from handful.sealer.defects import KINDS, DefectSettings, defect_settings
+from handful.sealer.part import Part
+from handful.sealer.photograph import camera_of
+from handful.sealer.presets import PRESETS
+from handful.sealer.station import render_station
 
 WIDTH, HEIGHT = 96, 72
 
 
-def straight_bead(width: int, y: float, width_px: float) -> Bead:
-    x = np.linspace(-20, width + 20, 4 * (width + 40))
-    return Bead(np.stack([x, np.full_like(x, y)], axis=1), width_px)
+def load(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(float)
 
 
-def measured_width_px(picture: np.ndarray, y: int) -> float:
-    """Twice the distance from the centre line to the lit upper edge, at half the step from metal to sealant."""
-    linear = linearise(picture)[:, 10:-10].mean(axis=1)
-    metal, sealant = np.median(linear[y - 45 : y - 30]), np.median(linear[y - 8 : y])
-    edge = y - 45 + int(np.argmax(linear[y - 45 : y] > (metal + sealant) / 2))
-    return 2.0 * (y - edge)
+def truth_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "station.json").read_text())
+    return found
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
@@ -41,12 +40,20 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path
     assert first[0].read_bytes() != other[0].read_bytes()
 
 
-def test_photos_of_one_station_differ_but_resemble_each_other(tmp_path: Path) -> None:
-    def load(path: Path) -> np.ndarray:
-        return np.asarray(Image.open(path)).astype(float).ravel()
+def test_a_photo_has_the_same_bytes_alone_and_in_a_set_that_is_rendered_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("handful.sealer.station._WORTH_THREADS_PX", 1)
+    many = render_station(tmp_path / "a", 3, width=320, height=240)
+    one = render_station(tmp_path / "b", 1, width=320, height=240)
+    assert one[0].read_bytes() == many[0].read_bytes()
+    assert torch.get_num_threads() == threads
 
-    own = [load(path) for path in render_station(tmp_path / "a", 3, seed=1, width=WIDTH, height=HEIGHT)]
-    foreign = load(render_station(tmp_path / "b", 1, seed=2, width=WIDTH, height=HEIGHT)[0])
+
+def test_photos_of_one_station_differ_but_resemble_each_other(tmp_path: Path) -> None:
+    own = [load(path).ravel() for path in render_station(tmp_path / "a", 3, seed=1, width=WIDTH, height=HEIGHT)]
+    foreign = load(render_station(tmp_path / "b", 1, seed=2, width=WIDTH, height=HEIGHT)[0]).ravel()
     assert np.abs(own[0] - own[1]).mean() > 3
     assert np.corrcoef(own[0], own[1])[0, 1] > np.corrcoef(own[0], foreign)[0, 1]
 
@@ -59,57 +66,134 @@ def test_photo_i_depends_on_seed_and_number_alone_and_existing_photos_are_kept(t
     grown = render_station(tmp_path / "b", 3, seed=1, width=WIDTH, height=HEIGHT)
     assert grown[2].read_bytes() == wanted
     assert grown[0].stat().st_mtime_ns == kept
-    assert len(json.loads((tmp_path / "b/station.json").read_text())["photos"]) == 3
+    assert len(truth_of(tmp_path / "b")["photos"]) == 3
 
 
-def test_truth_names_every_photo_and_its_conditions(tmp_path: Path) -> None:
-    photos = render_station(tmp_path, 4, seed=3, width=WIDTH, height=HEIGHT, colour=True)
-    truth = json.loads((tmp_path / "station.json").read_text())
+@pytest.mark.parametrize("preset", PRESETS)
+def test_truth_names_every_photo_and_its_conditions(tmp_path: Path, preset: str) -> None:
+    photos = render_station(tmp_path, 3, seed=3, width=WIDTH, height=HEIGHT, colour=True, preset=preset)
+    truth = truth_of(tmp_path)
+    assert truth["pixel_mm"] == pytest.approx(PRESETS[preset].field_mm / WIDTH, rel=0.01)
     assert [row["file"] for row in truth["photos"]] == [path.name for path in photos]
-    assert len({row["light_azimuth_deg"] for row in truth["photos"]}) == 4
+    assert len({row["light_azimuth_deg"] for row in truth["photos"]}) == 3
     for row, path in zip(truth["photos"], photos, strict=True):
-        x = np.array(row["path"])[:, 0]
-        assert x[0] < 0 and x[-1] > WIDTH - 8 and (np.diff(x) > 0).all()
+        assert row["class"] == "good" and row["defects"] == []
+        assert row["bead_width_px"] == pytest.approx(row["bead_width_mm"] / truth["pixel_mm"], abs=0.01)
         assert np.asarray(Image.open(path)).shape == (HEIGHT, WIDTH, 3)
+        assert load(path).std() > 10
 
 
-def test_the_bead_covers_its_stated_width() -> None:
-    for width_px in (20.0, 40.0):
-        covered = (bead_height(straight_bead(300, 50.3, width_px), 300, 100, unit=0.05) > 1e-6).sum() / 300
-        assert covered == pytest.approx(width_px, rel=0.03)
+def test_the_bead_mask_has_the_stated_width_and_lies_on_the_stated_path(tmp_path: Path) -> None:
+    render_station(tmp_path / "p", 2, seed=3, width=329, height=245, preset="seam-straight", truth=True)
+    for row in truth_of(tmp_path / "p")["photos"]:
+        mask = load(tmp_path / f"p_truth/bead/{row['file']}") > 0
+        path = np.array(row["path_px"])
+        course = np.polyfit(path[:, 0], path[:, 1], 1)
+        across = np.cos(np.arctan(course[0]))
+        assert mask.sum(axis=0).mean() * across == pytest.approx(row["bead_width_px"], rel=0.04)
+        middle = (mask * np.arange(245)[:, None]).sum(axis=0) / mask.sum(axis=0)
+        assert np.abs(middle - np.polyval(course, np.arange(329))).max() < 1.5
 
 
-def test_a_wider_bead_is_wider_in_the_picture_by_as_much() -> None:
-    part = Part(0, 329, 245)
-    conditions = Conditions(
-        light_azimuth_deg=90, light_elevation_deg=45, gain=1, bead_width_px=1, right_px=0, down_px=0, turn_deg=0
-    )
-    narrow, wide = (
-        measured_width_px(
-            render_photo(part, conditions, straight_bead(329, 110, width_px), numpy_stream(0, "test"), False), 110
-        )
-        for width_px in (24.0, 44.0)
-    )
-    assert wide - narrow == pytest.approx(20, abs=3)
-    assert narrow == pytest.approx(24, abs=4)
+def test_height_and_normals_describe_one_surface_as_high_as_the_contact_angle_says(tmp_path: Path) -> None:
+    render_station(tmp_path / "p", 1, seed=3, width=329, height=245, preset="seam-straight", truth=True)
+    truth = truth_of(tmp_path / "p")
+    row = truth["photos"][0]
+    height_mm = (load(tmp_path / f"p_truth/height/{row['file']}") - 20000) * 0.0002
+    normals = load(tmp_path / f"p_truth/normals/{row['file']}") / 127.5 - 1
+    assert np.abs(np.linalg.norm(normals, axis=2) - 1).max() < 0.02
+    slope = np.gradient(height_mm, truth["pixel_mm"], axis=0)
+    found = -normals[..., 1] / normals[..., 2]
+    flat = np.abs(slope) < 1
+    assert np.abs(found - slope)[flat].max() < 0.05
+    half, angle = row["bead_width_mm"] / 2, np.deg2rad(row["contact_angle_deg"])
+    apex_mm = half * np.tan(angle / 2)  # of a circular cap
+    bead = load(tmp_path / f"p_truth/bead/{row['file']}") > 0
+    assert height_mm[bead].max() == pytest.approx(apex_mm, rel=0.12)
 
 
-def test_brightness_is_linear_in_gain_in_linear_light() -> None:
-    part = Part(0, WIDTH, HEIGHT)
-    scene = part.place(Pose(0, 0, 0), straight_bead(WIDTH, 30, 8), numpy_stream(0, "test"))
-    sensor = collect(tint(shade(scene, Light(100, 45)), colour=False))
-    dim, bright = (linearise(develop(read_out(sensor, gain, numpy_stream(0, "test", 1)))).mean() for gain in (0.5, 1.0))
-    assert bright / dim == pytest.approx(2, rel=0.01)
-    assert bright == pytest.approx(sensor.mean(), rel=0.01)
+def test_the_lit_flank_of_the_bead_is_brighter(tmp_path: Path) -> None:
+    render_station(tmp_path / "p", 1, seed=0, width=329, height=245, preset="seam-straight", truth=True)
+    row = truth_of(tmp_path / "p")["photos"][0]
+    assert 80 < row["light_azimuth_deg"] < 140  # from the top
+    photo, normals = (load(tmp_path / folder / row["file"]) for folder in ("p", "p_truth/normals"))
+    bead = load(tmp_path / f"p_truth/bead/{row['file']}") > 0
+    towards_top = normals[..., 1] < 100
+    away = normals[..., 1] > 155
+    light = linearise(torch.from_numpy(photo.astype(np.uint8)), camera_of(PRESETS["seam"], row["gain"])).numpy()
+    assert light[bead & towards_top].mean() > 1.3 * light[bead & away].mean()
 
 
-def test_light_from_the_top_brightens_the_upper_flank_and_shadows_the_lower_side() -> None:
-    height = bead_height(straight_bead(80, 40, 20), 80, 80, unit=1)
-    scene = Part(0, 80, 80).place(Pose(0, 0, 0), straight_bead(80, 40, 20), numpy_stream(0, "test"))
-    diffuse = shade(scene, Light(90, 35)).sealant_diffuse
-    assert diffuse[34, 40] > 1.3 * diffuse[46, 40]
-    shadow = cast_shadow(height, Light(90, 25))
-    assert shadow[51:53, 40].max() < 0.6 and shadow[24:27, 40].min() > 0.95
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_defect_changes_the_photo_where_its_mask_says_and_hardly_elsewhere(tmp_path: Path, kind: str) -> None:
+    sizes: dict[str, Any] = {"seed": 2, "width": 220, "height": 164}
+    plain = load(render_station(tmp_path / "good", 1, **sizes)[0])
+    photo = render_station(tmp_path / "bad", 1, **sizes, defects=DefectSettings(kinds=(kind,), share=1))[0]
+    assert photo == tmp_path / f"bad/{kind}/station_000.png"
+    mask = load(tmp_path / f"bad_truth/defect/{kind}/station_000_mask.png") > 0
+    row = truth_of(tmp_path / "bad")["photos"][0]
+    assert row["class"] == kind and row["defects"][0]["kind"] == kind
+    change = np.abs(load(photo) - plain)
+    assert 5 < mask.sum() < 0.1 * mask.size
+    assert change[mask].mean() > 6
+    x, y = row["defects"][0]["at_px"]
+    near = np.hypot(*np.meshgrid(np.arange(220) - x, np.arange(164) - y)) < 60
+    assert mask[near].sum() == mask.sum()
+    assert np.mean(change[~near] > 1) < 0.002  # the noise is the same; only light thrown far may differ by a code
+
+
+def test_a_weak_defect_keeps_its_mask_and_fades_from_the_photo(tmp_path: Path) -> None:
+    def render(strength: float) -> tuple[np.ndarray, np.ndarray]:
+        folder = tmp_path / str(strength)
+        settings = DefectSettings(kinds=("lump",), share=1, strength=strength, size_mm=2)
+        photo = render_station(folder, 1, seed=2, width=220, height=164, defects=settings)[0]
+        mask = load(folder.with_name(f"{strength}_truth") / "defect/lump/station_000_mask.png") > 0
+        return load(photo), mask
+
+    plain = load(render_station(tmp_path / "good", 1, seed=2, width=220, height=164)[0])
+    strong, mask = render(1.0)
+    middle, _ = render(0.3)
+    faint, faint_mask = render(0.02)
+    assert np.mean(mask != faint_mask) < 0.001 and mask.sum() > 50
+    changes = [np.abs(photo - plain)[mask].mean() for photo in (strong, middle, faint)]
+    assert changes[0] > 1.6 * changes[1] and changes[1] > 3 * changes[2]
+    assert changes[2] < 1
+
+
+def test_the_gap_is_as_long_as_asked_for(tmp_path: Path) -> None:
+    settings = DefectSettings(kinds=("gap",), share=1, size_mm=6)
+    render_station(tmp_path / "p", 1, 0, 329, 245, preset="seam-straight", defects=settings, truth=True)
+    bead = load(tmp_path / "p_truth/bead/gap/station_000.png") > 0
+    missing_px = int((~bead.any(axis=0)).sum())
+    assert missing_px * truth_of(tmp_path / "p")["pixel_mm"] == pytest.approx(6, abs=0.3)
+
+
+def test_shares_and_kinds_are_kept_whatever_the_count(tmp_path: Path) -> None:
+    settings = DefectSettings(kinds=("gap", "bubble"), share=0.4, per_photo=2)
+    kinds = [settings.kind_of(index) for index in range(100)]
+    assert sum(kind is not None for kind in kinds) == 40
+    assert kinds.count("gap") == kinds.count("bubble") == 20
+    photos = render_station(tmp_path / "p", 5, 0, WIDTH, HEIGHT, defects=settings)
+    folders = [path.parent.name for path in photos]
+    assert folders == [kind or "good" for kind in kinds[:5]]
+    assert [len(row["defects"]) for row in truth_of(tmp_path / "p")["photos"]] == [2 * (f != "good") for f in folders]
+
+
+def test_the_folder_of_photos_holds_photos_and_one_table_only(tmp_path: Path) -> None:
+    render_station(tmp_path / "p", 2, 0, WIDTH, HEIGHT, truth=True)
+    assert sorted(path.name for path in (tmp_path / "p").rglob("*")) == [
+        "station.json", "station_000.png", "station_001.png",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "p_truth").iterdir()) == ["bead", "height", "normals"]
+
+
+def test_positions_on_the_part_and_in_the_picture_undo_each_other() -> None:
+    part = Part(PRESETS["seam"].model_copy(update={"shift_mm": 2, "turn_deg": 5, "tilt_deg": 8}), 0, 120, 90)
+    pose = part.pose(np.random.default_rng(1))
+    grid = part.grid(pose)
+    places = np.array([[0, 0], [119, 0], [60, 45], [7, 88]])
+    on_part = np.stack([grid.x_mm[places[:, 1], places[:, 0]], grid.y_mm[places[:, 1], places[:, 0]]], axis=1)
+    assert np.abs(part.to_picture(on_part.astype(float), pose) - places).max() < 0.01
 
 
 def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -118,25 +202,51 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
         render_station(tmp_path, 1)
     assert "another folder" in caught.value.do
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+    (tmp_path / "p_truth").mkdir()
+    (tmp_path / "p_truth/mine.txt").write_text("x")
+    with pytest.raises(UserError, match="p_truth is not empty"):
+        render_station(tmp_path / "p", 1, truth=True)
+    assert not (tmp_path / "p").exists()
 
 
 def test_other_settings_and_a_smaller_count_are_refused_with_the_settings_found(tmp_path: Path) -> None:
     render_station(tmp_path, 2, seed=4, width=WIDTH, height=HEIGHT)
-    for count, seed in ((2, 5), (1, 4)):
+    for count, seed, preset in ((2, 5, "seam"), (1, 4, "seam"), (2, 4, "glue")):
         with pytest.raises(UserError, match="holds 2 photos") as caught:
-            render_station(tmp_path, count, seed=seed, width=WIDTH, height=HEIGHT)
+            render_station(tmp_path, count, seed=seed, width=WIDTH, height=HEIGHT, preset=preset)
         assert "seed 4, size 96x72" in caught.value.allowed and "count from 2" in caught.value.allowed
 
 
 @pytest.mark.parametrize(
     ("arguments", "seen", "allowed"),
-    [({"count": 0}, "0 photos", "At least 1"), ({"count": 1, "width": 20}, "20x490", "at least 32")],
+    [
+        ({"count": 0}, "0 photos", "At least 1"),
+        ({"count": 1, "width": 20}, "20x490", "at least 32"),
+        ({"count": 1, "preset": "gleu"}, "no station called 'gleu'", "glue"),
+    ],
 )
-def test_impossible_numbers_are_refused(tmp_path: Path, arguments: dict[str, int], seen: str, allowed: str) -> None:
+def test_impossible_wishes_are_refused(tmp_path: Path, arguments: dict[str, Any], seen: str, allowed: str) -> None:
     with pytest.raises(UserError, match=seen) as caught:
         render_station(tmp_path / "out", **arguments)
     assert allowed in caught.value.allowed
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "values", "seen", "helps"),
+    [
+        (["gab"], {}, "no defect called 'gab'", "Did you mean 'gap'"),
+        (None, {"strength": 0.5}, "strength of defects was given without defects", "--defects all"),
+        (["gap"], {"strength": 0}, "strength is 0", "allowed value"),
+        (["gap"], {"share": 1.5}, "share is 1.5", "allowed value"),
+    ],
+)
+def test_impossible_defects_are_refused(
+    kinds: list[str] | None, values: dict[str, float], seen: str, helps: str
+) -> None:
+    with pytest.raises(UserError, match=seen) as caught:
+        defect_settings(kinds, values)
+    assert helps in caught.value.do
 
 
 def test_a_file_in_the_folders_place_is_refused_and_kept(tmp_path: Path) -> None:

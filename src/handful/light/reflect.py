@@ -184,7 +184,10 @@ def _grooves(normals: Tensor, brushing_deg: float) -> tuple[Tensor, Tensor]:
     turn = math.radians(brushing_deg)
     groove = normals.new_tensor([math.cos(turn), -math.sin(turn), 0.0]).view(1, 3, 1, 1)
     along = _unit(groove - _dot(normals, groove) * normals)
-    return along, torch.linalg.cross(normals, along, dim=1)
+    x, y, z = normals.unbind(1)
+    right, down, up = along.unbind(1)
+    across = torch.stack([y * up - z * down, z * right - x * up, x * down - y * right], dim=1)  # normal x along
+    return along, across
 
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from handful.light.reflect import ggx, lambert, schlick
 from handful.light.shadow import ambient_occlusion, cast_shadow
@@ -51,7 +52,7 @@ def shade(
     lights: Sequence[Light],
     ambient: float | Tensor = 0.0,
     shadows: bool = True,
-    sky: Tensor | None = None,
+    coarser: int = 1,
 ) -> Shading:
     """What a camera straight above (orthographic) sees of a height field.
 
@@ -65,22 +66,28 @@ def shade(
         lights: any number of lamps.
         ambient: radiance of an even sky, from 0; a map where it is uneven.
         shadows: False leaves out cast shadows and the dark foot of a bead; attached shadows always count.
-        sky: share of the sky that each pixel sees, where it is known already; None computes it.
+        coarser: cast shadows and the sky are computed on a height field smaller by this factor, from 1: they change
+            slowly, and the march is most of the work.
 
     Raises:
         UserError: a height field of another shape, or with values that are not finite.
     """
     normals = height_to_normals(height_mm, pixel_mm)
     view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    if sky is None:
-        sky = ambient_occlusion(height_mm, pixel_mm) if shadows else (1 + normals[:, 2:]) / 2
+    relief = F.avg_pool2d(height_mm, coarser, ceil_mode=True, count_include_pad=False)
+
+    def fine(plane: Tensor) -> Tensor:
+        size = height_mm.shape[2:]
+        return plane if coarser == 1 else F.interpolate(plane, size, mode="bilinear", align_corners=False)
+
+    sky = fine(ambient_occlusion(relief, pixel_mm * coarser)) if shadows else (1 + normals[:, 2:]) / 2
     sky = sky * ambient
     matt = sky
     gloss = sky * schlick(material.f0, normals[:, 2:])
     for light in lights:
         direction, strength = light.incidence(height_mm, pixel_mm)
         if shadows and light.casts_shadow:
-            strength = strength * cast_shadow(height_mm, pixel_mm, light)
+            strength = strength * fine(cast_shadow(relief, pixel_mm * coarser, light))
         matt = matt + strength * lambert(normals, direction)
         gloss = gloss + strength * ggx(
             normals,

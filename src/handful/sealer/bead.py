@@ -149,4 +149,5 @@ def _near(tree: cKDTree, grid: Grid, reach_mm: float) -> npt.NDArray[np.bool_]:
         np.stack([grid.x_mm[at].ravel(), grid.y_mm[at].ravel()], axis=1), distance_upper_bound=reach_mm + block_mm
     )
     blocks = np.isfinite(distance).reshape(len(middle_y), len(middle_x))
-    return blocks.repeat(_COARSE_PX, axis=0).repeat(_COARSE_PX, axis=1)[:height, :width]
+    near: npt.NDArray[np.bool_] = blocks.repeat(_COARSE_PX, axis=0).repeat(_COARSE_PX, axis=1)[:height, :width]
+    return near

@@ -7,14 +7,17 @@ largest difference: so the mask stays while the strength goes down to invisible.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy.ndimage import binary_closing, binary_fill_holes
 
-from handful.core.config import Settings
+from handful.core.config import Settings, parse_settings
+from handful.core.errors import UserError, unknown_name
 from handful.sealer.bead import STEP_MM, Bead, Grid, Line, Plane, lay
 from handful.sealer.sheet import smooth_step
 
@@ -46,6 +49,31 @@ class DefectSettings(Settings):
         """The defect of photo `index`; None for a good one. Depends on the settings and the index alone."""
         before, after = int(index * self.share + 1e-9), int((index + 1) * self.share + 1e-9)
         return self.kinds[before % len(self.kinds)] if after > before else None
+
+
+def defect_settings(kinds: Sequence[str] | None, values: Mapping[str, Any]) -> DefectSettings | None:
+    """Settings from what a user typed; None where no defects are asked for.
+
+    Args:
+        kinds: names of defects, or "all".
+        values: the other settings that were given.
+
+    Raises:
+        UserError: an unknown kind, a value out of range, or values without kinds.
+    """
+    if not kinds:
+        if not values:
+            return None
+        raise UserError(
+            f"{', '.join(values)} of defects was given without defects.",
+            f"These exist: {', '.join(KINDS)}.",
+            "Name some with --defects, or write --defects all.",
+        )
+    for kind in kinds:
+        if kind not in (*KINDS, "all"):
+            raise unknown_name("defect", kind, (*KINDS, "all"), "handful station --help")
+    chosen = KINDS if "all" in kinds else tuple(kinds)
+    return parse_settings(DefectSettings, {"kinds": chosen, **values}, "handful station --defects")
 
 
 @dataclass(frozen=True)
@@ -102,19 +130,16 @@ def lay_with_defects(
     """The bead on a grid, and the area of each defect."""
     laid = lay(bead, grid)
     surface = Surface(laid.height_mm, laid.cover, np.zeros_like(laid.cover))
-    flawless = surface
     masks = []
     for defect in defects:
         before = surface
         if defect.kind in _ON_BEAD:
             bead = _ON_BEAD[defect.kind](bead, defect)
             laid = lay(bead, grid)
-            twin = Surface(laid.height_mm, laid.cover, before.foreign)
-            masks.append(changed(flawless if len(defects) == 1 else before, twin))
-            surface = twin
+            surface = Surface(laid.height_mm, laid.cover, before.foreign)
         else:
             surface = _ON_SURFACE[defect.kind](surface, defect, bead, grid, random)
-            masks.append(changed(before, surface))
+        masks.append(changed(before, surface))
     return surface, masks
 
 
@@ -130,7 +155,10 @@ def changed(before: Surface, after: Surface) -> npt.NDArray[np.bool_]:
         peak = float(difference.max())
         if peak > 1e-7:
             mask |= difference > _LEAST_DIFFERENCE * peak
-    return mask
+    # inside a defect the surface may cross that of its twin: such lines and islands belong to it
+    closed = binary_closing(np.pad(mask, 4), np.ones((3, 3)), iterations=2)[4:-4, 4:-4]
+    filled: npt.NDArray[np.bool_] = binary_fill_holes(closed | mask)
+    return filled
 
 
 # before laying
@@ -139,8 +167,7 @@ def changed(before: Surface, after: Surface) -> npt.NDArray[np.bool_]:
 def _window(bead: Bead, defect: Defect, edge_mm: float) -> Line:
     """1 along the defect, 0 elsewhere, with soft ends; `size_mm` long at half height."""
     along = np.arange(len(bead.path_mm)) * STEP_MM
-    window: Line = smooth_step((defect.size_mm / 2 - np.abs(along - defect.along_mm)) / edge_mm + 0.5)
-    return window
+    return smooth_step((defect.size_mm / 2 - np.abs(along - defect.along_mm)) / edge_mm + 0.5).astype(np.float64)
 
 
 def _narrowed(bead: Bead, defect: Defect, share: float, edge_mm: float) -> Bead:
@@ -148,19 +175,23 @@ def _narrowed(bead: Bead, defect: Defect, share: float, edge_mm: float) -> Bead:
 
 
 def _gap(bead: Bead, defect: Defect) -> Bead:
-    return _narrowed(bead, defect, -1.0, min(0.5 * bead.width_mm, defect.size_mm))
+    """Missing over `size_mm`, with rounded ends beyond."""
+    beyond = np.abs(np.arange(len(bead.path_mm)) * STEP_MM - defect.along_mm) - defect.size_mm / 2
+    left = np.clip(beyond / (bead.width_mm / 2), 0, 1)
+    rounded = np.sqrt(1 - (1 - left) ** 2)
+    return replace(bead, half_mm=bead.half_mm * (1 - defect.strength * (1 - rounded)))
 
 
 def _thin(bead: Bead, defect: Defect) -> Bead:
-    return _narrowed(bead, defect, -0.55, min(bead.width_mm, defect.size_mm))
+    return _narrowed(bead, defect, -0.55, min(1.5 * bead.width_mm, defect.size_mm))
 
 
 def _thick(bead: Bead, defect: Defect) -> Bead:
-    return _narrowed(bead, defect, 0.6, min(bead.width_mm, defect.size_mm))
+    return _narrowed(bead, defect, 0.6, min(1.5 * bead.width_mm, defect.size_mm))
 
 
 def _offset(bead: Bead, defect: Defect) -> Bead:
-    aside = defect.side * defect.strength * 0.8 * bead.width_mm * _window(bead, defect, 0.6 * defect.size_mm)
+    aside = defect.side * defect.strength * 0.8 * bead.width_mm * _window(bead, defect, 0.8 * defect.size_mm)
     return bead.moved(aside)
 
 

@@ -120,12 +120,12 @@ class Part:
         reach = 0.8 * np.hypot(self.wide_mm, self.high_mm)
         along = np.arange(-reach, reach, STEP_MM)
         kind = random.choice(["straight", "bend", "corner"], p=[0.45, 0.35, 0.2])
-        heading = random.choice([0, 90, 180, 270]) + random.normal(0, 4)
+        heading = random.choice([-90, 0, 0, 90]) + random.normal(0, 4)
         width = self.preset.bead_width_mm
         if kind == "straight":
             curvature = np.zeros(len(along))
         elif kind == "bend":
-            heading = random.uniform(0, 360)
+            heading = random.uniform(-90, 90)
             curvature = np.full(len(along), random.choice([-1, 1]) / (width * random.uniform(5, 20)))
         else:
             radius = width * random.uniform(1.3, 2.2)
@@ -135,15 +135,19 @@ class Part:
         turn += np.deg2rad(heading) - turn[middle]
         path = np.cumsum(np.stack([np.cos(turn), np.sin(turn)], axis=1), axis=0) * STEP_MM
         path += random.normal(0, 0.13 * min(self.wide_mm, self.high_mm), 2) - path[middle]
-        if path[-1, 0] < path[0, 0]:
-            path = path[::-1].copy()
         by_edge = kind != "bend" and random.uniform() < 0.65
         side = random.choice([-1.0, 1.0])
+        hole, pressed = None, kind != "corner" and random.uniform() < 0.6
+        if kind == "straight" and random.uniform() < 0.35:
+            normal = np.array([-np.sin(turn[middle]), np.cos(turn[middle])])
+            hole = path[middle] - side * normal * (width * random.uniform(0.6, 1.1) + 4.6)
+            pressed = False
         return View(
             path,
             Features(
+                hole_mm=None if hole is None else (float(hole[0]), float(hole[1])),
                 edge_aside_mm=float(side * width * random.uniform(0.62, 0.95)) if by_edge else None,
-                step_aside_mm=float(-side * width * random.uniform(1.4, 2.6)) if kind != "corner" and random.uniform() < 0.6 else None,
+                step_aside_mm=float(-side * width * random.uniform(1.4, 2.6)) if pressed else None,
             ),
             bool(random.uniform() < 0.6),
         )

@@ -6,6 +6,8 @@ of reflection returns is computed once and tinted by its material.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,7 +19,6 @@ from torch.nn import functional as F
 from handful.core.images import Integers
 from handful.light.camera import Camera, expose
 from handful.light.shade import Material, Shading, shade
-from handful.light.shadow import ambient_occlusion
 from handful.light.shape import height_to_normals
 from handful.light.sources import Light
 from handful.sealer.bead import Plane
@@ -29,9 +30,8 @@ Radiance = npt.NDArray[np.float32]
 """(channels, height, width), linear, 1 is white."""
 
 _METAL_MATT, _SEALANT_F0 = 0.10, 0.04
-_BRUSHED_ROUGHNESS, _PLAIN_ROUGHNESS = (0.20, 0.55), (0.22, 0.22)  # along and across the grooves
-_LAMP_WHITE = (1.03, 1.0, 0.96)
-_TABLE, _CLOTH = (0.026, 0.027, 0.031), (0.012, 0.014, 0.027)
+_BRUSHED_ROUGHNESS, _PLAIN_ROUGHNESS = (0.20, 0.55), (0.17, 0.17)  # along and across the grooves
+_TABLE, _CLOTH = (0.026, 0.027, 0.031), (0.0150, 0.0165, 0.0245)
 _FIBRE = (0.05, 0.05, 0.07)
 _DUST = 0.5  # radiance of a bright grain
 
@@ -51,27 +51,32 @@ def lamps(part: Part, plan: Plan) -> tuple[Light, Light]:
     return main, fill
 
 
-def radiance(part: Part, plan: Plan, scene: Scene, room: Plane, colour: bool) -> Radiance:
+def radiance(part: Part, plan: Plan, scene: Scene, around: Surroundings, colour: bool) -> Radiance:
     """Light that leaves the scene towards the camera.
 
     Args:
         part: of the station.
         plan: of the photo.
         scene: of the photo.
-        room: how bright the room that the metal mirrors is, around 1, for every pixel.
+        around: of the photo.
         colour: three channels instead of one.
     """
     preset, cover = part.preset, scene.surface.cover
-    normals, white = _white(part, plan, scene, room)
+    normals, white = _white(part, plan, scene, around.room)
     matt, gloss = white.diffuse[0, 0].numpy(), white.specular[0, 0].numpy()
-    upright = normals[0, 2].numpy()
+    lean_x, lean_y, upright = normals[0].numpy()
+    for azimuth, middle, wide, brightness in around.windows:
+        lean = lean_x * np.cos(azimuth) - lean_y * np.sin(azimuth)
+        gloss = gloss + cover * brightness * preset.gloss * np.exp(-(((lean - middle) / wide) ** 2))
 
     spread_px = 0.12 * preset.bead_width_mm / scene.pixel_mm
     inside = _blurred(matt * cover, spread_px) / np.maximum(_blurred(cover, spread_px), 1e-3)
     body = matt + preset.translucency * (inside - matt)
-    clear = 0.5 * preset.translucency * upright**4  # looking straight down one sees the sheet through the bead
-    rim = preset.translucency * matt * (1 - upright)  # light that the bead guides to its flanks
-    thrown = 0.6 * _blurred(matt * cover, 0.2 * preset.bead_width_mm / scene.pixel_mm) * (1 - cover)
+    clear = 0.75 * preset.translucency * upright**9  # looking straight down one sees the sheet through the bead
+    rim = 1.4 * preset.translucency * matt * (1 - upright) ** 1.5  # light that the bead guides to its flanks
+    width_px = preset.bead_width_mm / scene.pixel_mm
+    thrown = 0.6 * _blurred(matt * cover, 0.15 * width_px) + 0.4 * _blurred(matt * cover, 0.6 * width_px)
+    thrown = thrown * (1 - cover)  # light of the bead that the metal mirrors
     foreign = scene.surface.foreign
     below = _TABLE if preset.background == "table" else _CLOTH
 
@@ -79,36 +84,68 @@ def radiance(part: Part, plan: Plan, scene: Scene, room: Plane, colour: bool) ->
     for channel in range(3) if colour else (1,):
         sheet, sealant = preset.sheet_colour[channel], preset.sealant_colour[channel]
         metal = sheet * (gloss + _METAL_MATT * matt + thrown * sealant)
-        bead = (1 - clear) * sealant * (body + rim) + clear * sheet * matt + gloss
+        bead = (1 - clear) * sealant * (body + rim) + clear * 0.5 * sheet * matt + gloss
         seen = metal + cover * (bead - metal)
         seen = seen + foreign * (_FIBRE[channel] * matt - seen)
         behind = below[channel] / 0.34 * preset.ambient * scene.background
         seen = behind + scene.sheet * (seen - behind) + _DUST * scene.specks * matt
-        channels.append(_LAMP_WHITE[channel] * np.clip(seen, 0, None))
+        channels.append(around.white[channel] * np.clip(seen, 0, None))
     return np.stack(channels).astype(np.float32)
 
 
-def mirrored_room(random: np.random.Generator, part: Part) -> Plane:
-    """Brightness of the room that a flat sheet mirrors, slowly changing over the picture; mean about 1."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What differs from photo to photo around the part, besides lamp and gain."""
+
+    room: Plane
+    """Brightness of the room that a flat sheet mirrors, slowly changing over the picture, around 1."""
+    windows: tuple[tuple[float, float, float, float], ...]
+    """Bright strips that wet sealant mirrors: azimuth in radians, lean of the surface and its width, brightness."""
+    white: tuple[float, float, float]
+    """Colour of the light."""
+    fringe_px: tuple[float, float]
+    """How far red lies from green in x and y; blue lies as far on the other side."""
+    blur_px: float
+
+
+def draw_surroundings(part: Part, random: np.random.Generator) -> Surroundings:
+    """Draws them for one photo."""
+    preset = part.preset
     y, x = np.ogrid[-1 : 1 : part.height * 1j, -1 : 1 : part.width * 1j]
     tilt_x, tilt_y, bow_x, bow_y = random.normal(0, (0.5, 0.5, 0.2, 0.2))
     slope = tilt_x * x + tilt_y * y + bow_x * (x**2 - 0.33) + bow_y * (y**2 - 0.33)
-    uneven: Plane = np.exp(part.preset.room * slope).astype(np.float32)
-    return uneven
+    fringe = random.uniform(-1, 1, 2) * preset.colour_fringe_px * part.unit
+    red, blue = random.normal(0, preset.colour_cast, 2)
+    windows = tuple(
+        (
+            random.uniform(-np.pi, np.pi),
+            random.uniform(0.05, 0.55),
+            random.uniform(0.04, 0.12),
+            preset.windows * random.uniform(0.3, 1),
+        )
+        for _ in range(3)
+    )
+    return Surroundings(
+        room=np.exp(preset.room * slope).astype(np.float32),
+        windows=windows,
+        white=(1 + red, 1.0, 1 + blue),
+        fringe_px=(float(fringe[0]), float(fringe[1])),
+        blur_px=float(preset.blur_px * random.lognormal(0, preset.blur_spread) * part.unit),
+    )
 
 
-def through_lens(light: Radiance, part: Part, fringe: tuple[float, float]) -> Radiance:
+def through_lens(light: Radiance, part: Part, around: Surroundings) -> Radiance:
     """Light on the sensor: colours apart, blurred, veiled, darker towards the corners.
 
     Args:
         light: (c, h, w).
         part: of the station.
-        fringe: how far red lies from green in x and y, in pixels; blue lies as far on the other side.
+        around: of the photo.
     """
     preset = part.preset
     _, height, width = light.shape
-    if len(light) == 3 and max(map(abs, fringe)) > 0.05:
-        move = (fringe[1], fringe[0])
+    if len(light) == 3 and max(map(abs, around.fringe_px)) > 0.05:
+        move = around.fringe_px[::-1]
         light = np.stack(
             [
                 shift(light[0], move, order=1, mode="nearest"),
@@ -116,8 +153,7 @@ def through_lens(light: Radiance, part: Part, fringe: tuple[float, float]) -> Ra
                 shift(light[2], (-move[0], -move[1]), order=1, mode="nearest"),
             ]
         )
-    blur = preset.blur_px * part.unit
-    sharp = gaussian_filter(light, (0, blur, blur), truncate=3)
+    sharp = gaussian_filter(light, (0, around.blur_px, around.blur_px), truncate=3)
     wide = _coarse_blur(sharp, 0.05 * min(height, width))
     y, x = np.ogrid[:height, :width]
     from_centre = ((x - (width - 1) / 2) ** 2 + (y - (height - 1) / 2) ** 2) / ((width / 2) ** 2 + (height / 2) ** 2)
@@ -172,23 +208,14 @@ def _white(part: Part, plan: Plan, scene: Scene, room: Plane) -> tuple[Tensor, S
         roughness_across=across if preset.brushed else None,
         brushing_deg=-plan.pose.turn_deg + (90.0 if plan.view.upright_grain else 0.0),
     )
-    # the metal mirrors the room: brighter towards the lamp, and uneven
+    # the metal mirrors the room: brighter towards the lamp and to its sides
     towards = lamps(part, plan)[0].direction(height)[:, :2]
     lean = (normals[:, :2] * towards).sum(dim=1, keepdim=True)
-    mirrored = preset.mirrored * torch.from_numpy(room)[None, None] * (1 + 3.5 * lean).clamp(0.2, 2.6)
+    bright = (1 + 3.5 * lean + 4 * (1 - normals[:, 2:])).clamp(0.2, 4)
+    mirrored = preset.mirrored * torch.from_numpy(room)[None, None] * bright
     ambient = preset.ambient * (1 + (1 - cover) * (mirrored - 1))
-    return normals, shade(
-        height, scene.pixel_mm, material, lamps(part, plan), ambient, sky=_sky(height, scene.pixel_mm)
-    )
-
-
-def _sky(height_mm: Tensor, pixel_mm: float) -> Tensor:
-    """Ambient occlusion, computed at half the size: it changes slowly."""
-    if min(height_mm.shape[2:]) < 128:
-        return ambient_occlusion(height_mm, pixel_mm)
-    half = F.avg_pool2d(height_mm, 2, ceil_mode=True, count_include_pad=False)
-    sky = ambient_occlusion(half, 2 * pixel_mm)
-    return F.interpolate(sky, size=height_mm.shape[2:], mode="bilinear", align_corners=False)
+    coarser = 2 if min(height.shape[2:]) >= 128 else 1
+    return normals, shade(height, scene.pixel_mm, material, lamps(part, plan), ambient, coarser=coarser)
 
 
 def _blurred(plane: Plane, sigma_px: float) -> Plane:

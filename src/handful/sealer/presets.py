@@ -1,4 +1,4 @@
-"""What a station is like: its part, bead, light, camera and how much each varies. Two stations come with Handful."""
+"""What a station is like: its part, bead, light, camera and how much each varies. Four come with Handful."""
 
 from __future__ import annotations
 
@@ -63,10 +63,14 @@ class Preset(Settings):
     """Of the lamp: a second one stands across."""
     ambient: Spread = 0.46
     """Radiance of the even part of the room."""
-    mirrored: Spread = 1.0
+    mirrored: Spread = 0.5
     """Brightness of the part of the room that a flat sheet mirrors, relative to the rest."""
-    room: Share = 0.12
+    room: Spread = 0.12
     """How unevenly the room is mirrored by the metal."""
+    windows: Spread = 0.05
+    """Radiance of bright strips of the room that wet sealant mirrors along its flanks."""
+    colour_cast: Spread = 0.01
+    """Of red and of blue against green."""
     gain: tuple[Positive, Positive] = (0.85, 1.15)
 
     shift_mm: Spread = 0.18
@@ -80,6 +84,8 @@ class Preset(Settings):
     read_noise_electrons: Spread = 7.0
     blur_px: Spread = 0.7
     """Standard deviation of the lens at 658x490."""
+    blur_spread: Spread = 0.0
+    """Of the logarithm of the blur: focus that is not always met."""
     falloff: Share = 0.16
     """Light lost in the corners."""
     veil: Share = 0.03
@@ -92,6 +98,8 @@ class Preset(Settings):
 
 PRESETS: dict[str, Preset] = {
     "seam": Preset(),
+    "seam-straight": Preset(path="straight"),
+    "seam-corner": Preset(path="corner"),
     "glue": Preset(
         field_mm=10.6,
         wandering=True,
@@ -100,38 +108,42 @@ PRESETS: dict[str, Preset] = {
         contact_angle_deg=68,
         pitch_mm=0.12,
         unevenness=0.03,
-        sealant_colour=(0.78, 0.78, 0.79),
+        sealant_colour=(0.66, 0.66, 0.67),
         gloss=0.92,
         translucency=0.8,
         brushed=False,
-        sheet_colour=(0.50, 0.51, 0.485),
+        sheet_colour=(0.40, 0.40, 0.395),
         background="cloth",
-        dust_per_cm2=45,
-        scratches_per_cm2=3,
+        dust_per_cm2=110,
+        scratches_per_cm2=6,
         azimuth_deg=100,
         azimuth_spread_deg=60,
         elevation_deg=(30, 48),
         lamp_distance_mm=150,
         lamp_size_deg=25,
-        lamp=0.55,
-        fill=0.5,
-        ambient=0.5,
-        mirrored=0.3,
-        room=0.6,
-        gain=(0.85, 1.1),
+        lamp=0.5,
+        fill=0.6,
+        ambient=0.48,
+        mirrored=0.13,
+        room=1.2,
+        windows=0.3,
+        colour_cast=0.03,
+        gain=(0.75, 1.15),
         shift_mm=0.0,
         turn_deg=0.0,
         tilt_deg=1.5,
-        full_well_electrons=2600,
+        full_well_electrons=900,
         read_noise_electrons=9,
         blur_px=2.6,
+        blur_spread=0.3,
         falloff=0.04,
-        veil=0.1,
+        veil=0.06,
         colour_fringe_px=1.7,
         enlarged=1.8,
     ),
 }
-"""seam: an automotive seam on brushed steel, fixed view. glue: a translucent bead on a rolled cover, close up."""
+"""seam: an automotive seam on brushed steel, fixed view, with a curved, straight or angled course. glue: a translucent
+bead on a rolled cover, close up."""
 
 
 def preset(name: str) -> Preset:

@@ -52,13 +52,13 @@ def press(features: Features, grid: Grid, aside_mm: Plane | None) -> Ground:
     if features.hole_mm is not None:
         from_hole = np.hypot(grid.x_mm - features.hole_mm[0], grid.y_mm - features.hole_mm[1])
         sheet *= _covered(from_hole - 1.85, grid)
-        height -= 0.42 * smooth_step((from_hole - 3.3) / 1.2) - 0.2 * smooth_step((2.2 - from_hole) / 0.42)
+        height += 0.42 * smooth_step((4.5 - from_hole) / 1.2) + 0.2 * smooth_step((2.2 - from_hole) / 0.42)
     if aside_mm is not None and features.edge_aside_mm is not None:
         inward = (features.edge_aside_mm - aside_mm) * np.sign(features.edge_aside_mm)
         sheet *= _covered(inward, grid)
-        height -= 0.12 * np.exp(-np.clip(inward, 0, None) / 0.07)
+        height -= 0.12 * np.exp(-np.clip(inward, 0, None) / 0.05)
     if aside_mm is not None and features.step_aside_mm is not None:
-        height += 0.035 * smooth_step((aside_mm - features.step_aside_mm) / 0.5 + 0.5)
+        height += 0.06 * smooth_step((aside_mm - features.step_aside_mm) / 0.5 + 0.5)
     return Ground(height, sheet)
 
 
@@ -83,9 +83,9 @@ def grain(random: np.random.Generator, shape: tuple[int, int], brushed: bool, pi
         mixed = 0.75 * _unit(fine) + 0.55 * _unit(long) + 0.35 * _unit(rough)
         depth_mm = 0.0026 * min(1.0, pixel_mm / 0.061)
     else:
-        short = gaussian_filter(noise[::-1], (1.0, 4.0), mode="wrap", truncate=2.5)
-        mixed = 0.3 * _unit(fine) + 0.8 * _unit(short) + 0.4 * _unit(rough)
-        depth_mm = 0.0005 * min(1.0, pixel_mm / 0.016)
+        short = gaussian_filter(noise[::-1], (1.3, 5.0), mode="wrap", truncate=2.5)
+        mixed = 0.3 * _unit(fine) + 1.0 * _unit(short) + 0.3 * _unit(rough)
+        depth_mm = 0.0016 * min(1.0, pixel_mm / 0.016)
     return np.ascontiguousarray(mixed.T if upright else mixed) * np.float32(depth_mm)
 
 
@@ -96,7 +96,7 @@ def specks(random: np.random.Generator, grid: Grid, dust_per_cm2: float, scratch
     canvas = Image.new("F", (width, height), 0.0)
     draw = ImageDraw.Draw(canvas)
     for _ in range(random.poisson(dust_per_cm2 * area_cm2)):
-        x, y, size_mm = random.uniform(0, width), random.uniform(0, height), 0.03 * random.lognormal(0, 0.5)
+        x, y, size_mm = random.uniform(0, width), random.uniform(0, height), 0.045 * random.lognormal(0, 0.6)
         light = float(random.choice([0.55, 0.3, -0.25], p=[0.45, 0.4, 0.15]) * random.uniform(0.4, 1.2))
         half = size_mm / 2 / grid.pixel_mm
         if random.uniform() < 0.15:
@@ -119,7 +119,7 @@ def specks(random: np.random.Generator, grid: Grid, dust_per_cm2: float, scratch
 def cloth(random: np.random.Generator, grid: Grid) -> Plane:
     """Brightness of dark knitted cloth, mean about 1: rows of slanted loops, each of its own height, and fluff."""
     shape = grid.x_mm.shape
-    scale = random.uniform(0.85, 1.25)
+    scale = random.uniform(1.2, 1.7)
     row_mm, loop_mm = 0.40 * scale, 0.58 * scale
     slow = gaussian_filter(random.standard_normal(shape, np.float32), 0.35 / grid.pixel_mm, truncate=2)
     bend = 0.07 * slow / max(float(slow.std()), 1e-9)
@@ -131,10 +131,11 @@ def cloth(random: np.random.Generator, grid: Grid) -> Plane:
     lift = np.mod(np.sin(row * 78.233 + loop * 37.719) * 24634.6345, 1)
     in_row, in_loop = across - row - 0.5, along - loop - 0.5
     shape_of = np.exp(-((in_loop / 0.36) ** 2) - ((in_row + 0.5 * in_loop**2) / 0.24) ** 2)
-    fluff = gaussian_filter(random.standard_normal(shape, np.float32), 1.2, truncate=2)
+    fluff = gaussian_filter(random.standard_normal(shape, np.float32), 2.0, truncate=2)
     fluff /= max(float(fluff.std()), 1e-9)
-    woven: Plane = 0.5 + (1.0 + 2.2 * lift**2) * shape_of * np.clip(1 + 0.5 * fluff, 0, None) + 0.25 * np.clip(fluff, 0, 3)
-    return woven.astype(np.float32)
+    woven = (1.0 + 2.6 * lift**2) * shape_of * np.clip(1 + 0.8 * fluff, 0, None)
+    lit: Plane = (0.5 + woven + 0.5 * np.clip(fluff - 0.3, 0, 3) ** 2).astype(np.float32)
+    return lit
 
 
 def smooth_step(t: Plane) -> Plane:

@@ -24,7 +24,7 @@ from handful.core.seeds import numpy_stream, torch_stream
 from handful.core.workspace import sweep_temporaries, write_atomically
 from handful.sealer.defects import DefectSettings
 from handful.sealer.part import Part
-from handful.sealer.photograph import mirrored_room, radiance, take, through_lens
+from handful.sealer.photograph import draw_surroundings, radiance, take, through_lens
 from handful.sealer.presets import preset as preset_named
 from handful.sealer.scene import Plan, Scene, build, plan
 from handful.sealer.truth import PLANES, planes, truth_row
@@ -119,11 +119,8 @@ def render_station(
 
 def render_photo(part: Part, plan: Plan, scene: Scene, seed: int, index: int, colour: bool) -> Integers:
     """One photo (h, w) or (h, w, 3), 8 bit."""
-    random = numpy_stream(seed, "sealer optics", index)
-    room = mirrored_room(random, part)
-    fringe = random.uniform(-1, 1, 2) * part.preset.colour_fringe_px * part.unit
-    light = radiance(part, plan, scene, room, colour)
-    sensor = through_lens(light, part, (float(fringe[0]), float(fringe[1])))
+    around = draw_surroundings(part, numpy_stream(seed, "sealer surroundings", index))
+    sensor = through_lens(radiance(part, plan, scene, around, colour), part, around)
     return take(sensor, part, plan.gain, torch_stream(seed, "sealer noise", index))
 
 
