@@ -25,6 +25,7 @@ def loaded_by(code: str) -> set[str]:
         ["generators", "dcgan"],
         ["scores", "--json"],
         ["weights", "--json"],
+        ["apply", "edit"],
     ],
 )
 def test_help_and_listings_import_no_torch(words: list[str]) -> None:
