@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -89,8 +89,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
                         settings.samples,
                     )
                 except Exception as error:
-                    # What an earlier comparison found must not stand in for what this one could not
-                    (work.scores / samples / f"{card}.json").unlink(missing_ok=True)
+                    with suppress(OSError):  # what an earlier comparison found must not stand in for it
+                        (work.scores / samples / f"{card}.json").unlink()
                     what = " ".join(filter(None, (f"{cell},", draw, card)))
                     failures[what] = error
                     listener({"event": "cell", "cell": str(cell), "words": f"{what}: failed: {reason(error)}"})

@@ -17,6 +17,7 @@ import torch
 import handful
 from handful.core.artifacts import RunManifest, SampleManifest, ScoreCard
 from handful.core.errors import UserError
+from handful.core.progress import Event
 from handful.core.workspace import Workspace
 from handful.study.plan import arrange_settings
 
@@ -111,9 +112,17 @@ def test_fewer_samples_are_judged_when_fewer_are_asked_for(photos: Path, tmp_pat
     assert len(list((tmp_path / "twice/4_samples").glob("*/*.png"))) == 6
 
 
-def test_two_processes_give_the_same_weights_as_one(photos: Path, work: Path, tmp_path: Path) -> None:
-    handful.compare(photos, tmp_path, arrange_settings(VALUES | {"jobs": 2}, "the test"))
+def test_two_processes_give_the_same_weights_as_one_and_tell_as_much(photos: Path, work: Path, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    handful.compare(photos, tmp_path, arrange_settings(VALUES | {"jobs": 2}, "the test"), heard.append)
     assert weights_of(tmp_path) == weights_of(work)
+    cells = {f"{generator}, seed 0, fold 0" for generator in ("dcgan", "classic", "copies")}
+    for kind in ("start", "drawn", "end", "features", "cell"):
+        assert {event["cell"] for event in heard if event["event"] == kind} == cells
+    trained = [event for event in heard if event.get("cell") == "dcgan, seed 0, fold 0"]
+    assert {"forecast", "step"} < {event["event"] for event in trained}
+    assert all("seconds_left" in event for event in trained if event["event"] == "step")
+    assert [event["words"] for event in heard if event["event"] == "cells"] == [f"{n} of 3 cells" for n in range(4)]
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_end(photos: Path, work: Path, tmp_path: Path) -> None:
@@ -139,9 +148,10 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
     broken.write_text(
         "from handful.core.errors import UserError\n"
         "from handful.generators.copies import *\n"
-        "from handful.generators import copies\n"
-        "FACTS = copies.FACTS\n"
-        "class Broken(copies.Copies):\n"
+        "FACTS = Facts(\n"
+        "    least_photos=1, least_side_px=1, trains=False, source_type='algorithmicallyEnhanced', anchor=True\n"
+        ")\n"
+        "class Broken(Copies):\n"
         "    def prepare(self, photos):\n"
         "        raise UserError('It broke.', 'Nothing.', 'Mend it.')\n"
     )
@@ -154,6 +164,28 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
     document = json.loads((tmp_path / "w/6_report/report.json").read_text(encoding="utf-8"))
     assert {card["generator"] for card in document["cards"]} == {"classic"}
     assert "broken, seed 0, fold 0 failed: It broke." in document["missing"]
+
+
+def test_a_run_that_cannot_be_scored_does_not_stop_the_others(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(samples: Path, *others: Any) -> ScoreCard:
+        if samples.name.startswith("copies"):
+            raise UserError("No judge for these.", "Nothing.", "Mend it.")
+        return handful.score_samples(samples, *others)
+
+    values = VALUES | {"generators": ["copies", "classic"], "settings": {}, "protocol": ["training-v1"]}
+    settings = arrange_settings(values, "the test")
+    handful.compare(photos, tmp_path / "w", settings)
+    monkeypatch.setattr("handful.pipeline.score_samples", judge)
+    heard: list[Event] = []
+    with pytest.raises(UserError, match="No judge for these"):
+        handful.compare(photos, tmp_path / "w", settings, heard.append)
+    what = "copies, seed 0, fold 0, training-v1+efficientnet-lite0"
+    document = json.loads((tmp_path / "w/6_report/report.json").read_text(encoding="utf-8"))
+    assert f"{what} failed: No judge for these." in document["missing"]
+    assert {card["generator"] for card in document["cards"]} == {"classic"}, "a card of before stands in for the new"
+    assert f"{what}: failed: No judge for these." in [event.get("words") for event in heard]
 
 
 @pytest.mark.parametrize(

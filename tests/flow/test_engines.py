@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from handful.core.artifacts import Alarm, RunManifest, Size
 from handful.core.errors import UserError
+from handful.core.progress import Event, Listener
+from handful.core.workspace import write_atomically
 from handful.study.cells import Cell
 from handful.study.engines import outcome_words, run_cells
 
 CELLS = [Cell(name, 0, 0) for name in ("a", "b")]
+EVENTS = 1000  # of 200 bytes and more: three times what fits into a pipe, so whoever does not listen blocks the cell
 
 
 def run_of(cell: Cell) -> RunManifest:
@@ -26,37 +31,40 @@ def run_of(cell: Cell) -> RunManifest:
     )  # fmt: skip
 
 
-def fail(cell: Cell) -> RunManifest:
+def fail(cell: Cell, listener: Listener) -> RunManifest:
     if cell.generator == "a":
         raise UserError("It broke.", "Nothing.", "Mend it.")
-    return run_of(cell)
-
-
-def crash(cell: Cell) -> RunManifest:
-    if cell.generator == "a":
+    if cell.generator == "b":
         raise ValueError("a bug in a generator")
     return run_of(cell)
 
 
-def vanish(cell: Cell) -> RunManifest:
+def vanish(cell: Cell, listener: Listener) -> RunManifest:
+    listener({"event": "step", "step": 1})
     os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out
     return run_of(cell)
 
 
-def linger(cell: Cell, folder: Path) -> RunManifest:
-    (folder / cell.generator).write_text(str(os.getpid()))
-    time.sleep(60)
+def chatter(cell: Cell, listener: Listener) -> RunManifest:
+    for step in range(EVENTS):
+        listener({"event": "step", "step": step, "words": "x" * 200})
     return run_of(cell)
 
 
+def go_on_talking(cell: Cell, listener: Listener, folder: Path) -> RunManifest:
+    write_atomically(folder / cell.generator, str(os.getpid()).encode())
+    while True:
+        listener({"event": "step"})
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize(("work", "error"), [(fail, UserError), (crash, ValueError)])
-def test_the_error_of_one_cell_is_its_outcome_and_the_other_ends(
-    work: Callable[[Cell], RunManifest], error: type[Exception], jobs: int
-) -> None:
-    outcomes = {cell.generator: outcome for cell, outcome in run_cells(CELLS, work, jobs)}
-    assert isinstance(outcomes["a"], error)
-    assert outcomes["b"] == run_of(CELLS[1])
+def test_the_error_of_one_cell_is_its_outcome_and_the_others_end(jobs: int) -> None:
+    cells = [*CELLS, Cell("c", 0, 0)]
+    outcomes = {cell.generator: outcome for cell, outcome in run_cells(cells, fail, jobs)}
+    assert isinstance(outcomes["a"], UserError) and outcomes["a"].do == "Mend it."
+    assert isinstance(outcomes["b"], ValueError)
+    assert outcomes["c"] == run_of(cells[2])
 
 
 def test_the_alarms_of_a_run_are_said_when_its_cell_ends() -> None:
@@ -66,32 +74,82 @@ def test_the_alarms_of_a_run_are_said_when_its_cell_ends() -> None:
     assert outcome_words(UserError("It broke.", "Nothing.", "Mend it.")) == ["failed: It broke."]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_event_of_a_cell_is_heard_in_order_with_its_name_before_the_cell_is_told_to_have_ended(jobs: int) -> None:
+    heard: list[Event] = []
+    cells = [*CELLS, Cell("c", 1, 0)]
+    for cell, outcome in run_cells(cells, chatter, jobs, heard.append):
+        assert outcome == run_of(cell)
+        assert [event["step"] for event in heard if event["cell"] == str(cell)] == list(range(EVENTS))
+    assert {event["cell"] for event in heard} == {str(cell) for cell in cells}
+    assert len(heard) == EVENTS * len(cells)
+
+
+def test_a_listener_that_fails_ends_the_comparison_and_its_processes(tmp_path: Path) -> None:
+    def deaf(event: Event) -> None:
+        raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="the terminal is gone"):
+        list(run_cells(CELLS, partial(go_on_talking, folder=tmp_path), 2, deaf))
+    for path in tmp_path.iterdir():
+        assert_gone(int(path.read_text()))
+
+
 def test_a_process_ended_from_outside_is_explained() -> None:
-    errors = [outcome for _, outcome in run_cells(CELLS, vanish, 2)]
+    heard: list[Event] = []
+    errors = [outcome for _, outcome in run_cells(CELLS, vanish, 2, heard.append)]
     assert len(errors) == 2
+    assert heard, "what it said before it was ended"
     for error in errors:
         assert isinstance(error, UserError)
         assert "ended from outside" in error.what and "--jobs 2" in error.allowed and "fewer --jobs" in error.do
 
 
-def test_ctrl_c_ends_every_process_at_once(tmp_path: Path) -> None:
+@contextmanager
+def two_talking(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """A program that runs two cells which never end, and the processes of the cells."""
     program = (
         "from functools import partial; from pathlib import Path; import test_engines as t\n"
         "if __name__ == '__main__':\n"
-        "    list(t.run_cells(t.CELLS, partial(t.linger, folder=Path('.')), 2))\n"
+        "    list(t.run_cells(t.CELLS, partial(t.go_on_talking, folder=Path('.')), 2))\n"
     )
-    (tmp_path / "program.py").write_text(program)
+    (folder / "program.py").write_text(program)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    parent = subprocess.Popen(
-        [sys.executable, "program.py"], cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + 60
-    while not all((tmp_path / cell.generator).exists() for cell in CELLS) and time.monotonic() < deadline:
+    with subprocess.Popen(
+        [sys.executable, "program.py"], cwd=folder, env=environment, start_new_session=True, stderr=subprocess.PIPE
+    ) as parent:
+        try:
+            deadline = time.monotonic() + 120
+            while not all((folder / cell.generator).exists() for cell in CELLS):
+                assert parent.poll() is None and time.monotonic() < deadline, "the processes never started"
+                time.sleep(0.05)
+            yield parent, [int((folder / cell.generator).read_text()) for cell in CELLS]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+
+
+def assert_gone(process: int, within_s: float = 20) -> None:
+    status = Path(f"/proc/{process}/stat")
+    deadline = time.monotonic() + within_s
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline, f"process {process} lives on"
         time.sleep(0.05)
-    workers = [int((tmp_path / cell.generator).read_text() or 0) for cell in CELLS]
-    os.killpg(parent.pid, signal.SIGINT)  # as the terminal does: to every process
-    told = parent.communicate(timeout=20)[1].decode()
-    assert parent.returncode in (-signal.SIGINT, 130)
-    assert told.count("Traceback") == 1, told  # the first process's own; the workers are silent
-    for worker in workers:
-        assert not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text().split()[2]
+
+
+def test_ctrl_c_ends_every_process_at_once(tmp_path: Path) -> None:
+    with two_talking(tmp_path) as (parent, workers):
+        os.killpg(parent.pid, signal.SIGINT)  # as the terminal does: to every process
+        told = parent.communicate(timeout=60)[1].decode()
+        assert parent.returncode in (-signal.SIGINT, 130)
+        assert told.count("Traceback") == 1, told  # the first process's own; the workers are silent
+        for worker in workers:
+            assert_gone(worker)
+
+
+def test_processes_whose_first_one_was_killed_end_too_and_quietly(tmp_path: Path) -> None:
+    with two_talking(tmp_path) as (parent, workers):
+        parent.kill()
+        for worker in workers:
+            assert_gone(worker)
+        assert b"Traceback" not in parent.communicate(timeout=60)[1]

@@ -24,12 +24,13 @@ def progress_bar() -> Iterator[Listener]:
         return
     from rich.console import Console
 
-    with _bars(Console(stderr=True)) as listener:
+    with bars(Console(stderr=True)) as listener:
         yield listener
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Listener]:
+def bars(console: Console) -> Iterator[Listener]:
+    """The bars of `progress_bar`, on any console."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     with Progress(
