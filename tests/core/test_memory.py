@@ -40,3 +40,5 @@ def test_what_does_not_fit_is_refused_with_both_numbers_and_what_fits_is_not(mon
     assert str(caught.value) == (
         "An image of 9x9 px needs about 7.5 GB of memory.\n2 GB are free on this machine's cpu.\nMake it smaller."
     )
+    with pytest.raises(UserError, match="needs about 6,350 GB"):
+        memory.check_memory(6_350_000_000_000, "An image", "Make it smaller.")

@@ -65,4 +65,4 @@ def check_memory(needed_bytes: int, what: str, do: str, device: torch.device = _
 
 
 def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
+    return f"{count / 1e9:,.0f} GB" if count >= 1e11 else f"{count / 1e9:.3g} GB"
