@@ -41,6 +41,8 @@ class ScoreFacts:
     made from. 'nothing': it describes the samples alone, reads no photo, and so cannot say how good they are."""
     needs: Literal["features", "images"] = "features"
     """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
+    sees: Literal["closeness", "variety"] = "closeness"
+    """What makes it worse: samples farther from photos, or samples more like each other."""
     network: str = ""
     """The one that an image score asks `ImageSets.network` or `ImageSets.logits` for; '' where it needs none."""
     version: int = 1
