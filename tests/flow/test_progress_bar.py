@@ -36,6 +36,13 @@ def test_cells_side_by_side_have_a_bar_each_with_the_time_left_that_the_run_told
     assert "[7]" in lines[2], "words are no markup"
 
 
+def test_a_narrow_terminal_cuts_the_words_and_not_the_time_left() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    with bars(console) as listener:
+        listener(STEP | {"cell": "a", "words": "dcgan-s0-f0-4db78521: step 12,088, " * 3, "seconds_left": 35999.0})
+    assert shown(console).rstrip().endswith("50 % 9:59:59 left") and "━━━" in shown(console)
+
+
 def test_a_bar_goes_when_what_it_shows_ends_even_halfway(console: Console) -> None:
     with bars(console) as listener:
         for cell in ("a", "b", "c"):

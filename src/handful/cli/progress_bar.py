@@ -32,11 +32,13 @@ def progress_bar() -> Iterator[Listener]:
 def bars(console: Console) -> Iterator[Listener]:
     """The bars of `progress_bar`, on any console."""
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
     with Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn("{task.percentage:>3.0f} % {task.fields[left]}"),
+        BarColumn(bar_width=20, table_column=Column(min_width=8)),
+        # On a narrow terminal the description is what is cut
+        TextColumn("{task.percentage:>3.0f} % {task.fields[left]}", table_column=Column(no_wrap=True, min_width=18)),
         console=console,
     ) as progress:
         yield _Bars(progress)
