@@ -204,6 +204,39 @@ def levels(world: World, rounds: int) -> Iterator[dict[str, object]]:
     )
 
 
+def training_luck(world: World, rounds: int) -> Iterator[dict[str, object]]:
+    """The limit of any claim: faults that come from the training photos, of which folds share most.
+
+    Each generator repeats its training photos with noise and moves them along its own axis by three times what their
+    mean is off there: over all sets of photos both are equally good, on one set one of them is better.
+    """
+    if not isinstance(world, GaussianWorld):
+        return
+    for design, (seeds, folds) in DESIGNS.items():
+        random, hits = np.random.default_rng(8), {"both (the verdict)": 0, "corrected t over folds": 0}
+        for _ in range(rounds):
+            photos = world.draw(random, PHOTOS)
+            found = []
+            for fold in range(folds):
+                held = np.arange(fold, PHOTOS, folds) if folds > 1 else np.arange(HELDOUT)
+                training, sides = np.delete(photos, held, axis=0), []
+                for axis in (0, 1):
+                    move = 3 * (training[:, axis].mean() - 0.5) * np.eye(world.dimensions)[axis]
+                    drawn = [training[random.integers(len(training), size=SAMPLES)] for _ in range(seeds)]
+                    noise = [0.3 * (world.draw(random, SAMPLES) - 0.5) for _ in range(seeds)]
+                    made = [one + other + move for one, other in zip(drawn, noise, strict=True)]
+                    sides.append(np.array([added_by_photos(world, one, photos[held]) for one in made]))
+                found.append(sides[0] - sides[1])
+            flips, effect = tested(found)
+            hits["both (the verdict)"] += max(flips, effect.p) < LEVEL
+            if folds >= 5:
+                means = [float(table.mean()) for table in found]
+                hits["corrected t over folds"] += corrected_t_p(means, 1 / folds) < LEVEL
+        for name, count in hits.items():
+            if name == "both (the verdict)" or folds >= 5:
+                yield row(name, world.name, f"luck of training, {design}", count, rounds, LEVEL, "limit")
+
+
 def kid_coverage(world: World, rounds: int) -> Iterator[dict[str, object]]:
     """How often KID's interval holds the true distance."""
     gaussian = isinstance(world, GaussianWorld)
@@ -336,7 +369,7 @@ def draw_figure(rows: list[dict[str, object]], path: Path) -> None:
 
 
 PARTS: dict[str, Callable[[World, int], Iterator[dict[str, object]]]] = {
-    "levels": levels, "kid": kid_coverage, "effects": effect_coverage, "power": power,
+    "levels": levels, "training": training_luck, "kid": kid_coverage, "effects": effect_coverage, "power": power,
 }  # fmt: skip
 
 
