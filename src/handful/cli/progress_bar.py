@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+_BAR = 12
+"""Width of a bar, in characters."""
+
 
 @contextmanager
 def progress_bar() -> Iterator[Listener]:
@@ -32,13 +35,11 @@ def progress_bar() -> Iterator[Listener]:
 def bars(console: Console) -> Iterator[Listener]:
     """The bars of `progress_bar`, on any console."""
     from rich.progress import BarColumn, Progress, TextColumn
-    from rich.table import Column
 
     with Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20, table_column=Column(min_width=8)),
-        # On a narrow terminal the description is what is cut
-        TextColumn("{task.percentage:>3.0f} % {task.fields[left]}", table_column=Column(no_wrap=True, min_width=18)),
+        BarColumn(bar_width=_BAR),
+        TextColumn("{task.percentage:>3.0f} % {task.fields[left]}"),
         console=console,
     ) as progress:
         yield _Bars(progress)
@@ -71,9 +72,14 @@ class _Bars:
         self._progress.update(
             task,
             completed=float(event["progress"]),
-            description=words or (f"{cell}: {name}" if cell else name),
+            description=self._cut(words or (f"{cell}: {name}" if cell else name)),
             left=_time_text(self._seconds_left(event, task)),
         )
+
+    def _cut(self, words: str) -> str:
+        """Words that leave room for the bar and the time left."""
+        room = max(self._progress.console.width - _BAR - len("  100 % 00:00:00 left"), 10)
+        return words if len(words) <= room else words[: room - 1] + "…"
 
     def _seconds_left(self, event: Event, task: TaskID) -> float | None:
         """As the event says, else as the bar's own speed has it; cells end too seldom for that."""
