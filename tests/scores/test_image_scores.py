@@ -142,6 +142,32 @@ def test_a_card_on_pixels_is_written_beside_the_others(folders: tuple[Path, Path
     assert (card.worst, card.nearest) == ((), ())  # they are distances between features
 
 
+@pytest.mark.usefixtures("inception")
+def test_a_score_on_images_is_kept_until_something_that_it_depends_on_changes(tmp_path: Path) -> None:
+    photos, samples = made_images(0, 6), made_images(1, 4)
+
+    def asked(folds: list[int | None], sources: list[Integers | None], protocol: str = "training-v1") -> bool:
+        """Whether sifid is computed, and not read from the cache."""
+        write_dataset(tmp_path / "photos", photos, folds)
+        write_samples(tmp_path / "drawn", samples, photos[2:], sources)
+        before = set((tmp_path / "out" / "cache").glob("sifid-*"))
+        score_samples(tmp_path / "drawn", tmp_path / "photos", tmp_path / "out", protocol, PIXELS)
+        return set((tmp_path / "out" / "cache").glob("sifid-*")) != before
+
+    folds: list[int | None] = [0, 0, None, None, None, None]
+    assert asked(folds, [None] * 4)
+    assert not asked(folds, [None] * 4)
+    assert not asked(folds, [None] * 4, "heldout-v1")  # it reads samples and training photos alone
+    assert asked(folds, [photos[2], None, None, None])
+    samples[3] = made_images(5, 1)[0]
+    assert asked(folds, [None] * 4)
+    whole = {path: path.read_text() for path in (tmp_path / "out" / "cache").glob("sifid-*")}
+    for path in whole:
+        path.write_text(whole[path][:40])
+    assert not asked(folds, [None] * 4)  # no new file, but
+    assert sum(path.read_text() == whole[path] for path in whole) == 1  # the damaged one is mended
+
+
 def test_a_score_whose_network_is_missing_is_left_out_with_the_reason(
     folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from handful.core.workspace import Workspace
 from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
 from handful.scores.features import FeatureExtractor, apply_classifier, extract_features
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
+from handful.scores.kept import score_images
 from handful.scores.maps import MapExtractor
 from handful.scores.networks import NETWORKS, find_network, owner_of
 from handful.scores.protocol import DEFAULT_NETWORK, PIXELS, Protocol, card_name, find_protocol, plan, score_names
@@ -51,8 +52,8 @@ def score_samples(
         samples: a folder that `handful sample` made, or a plain folder of images of the photos' size.
         photos: a dataset folder, or a plain folder of photos of one size: held-out photos for heldout-v1
             (nearest_photo is then left out, as the training photos are unknown), training photos for training-v1.
-        out: folder for the card; None writes nothing. Features are kept in `cache` within it, or, in a workspace, in
-            5_scores/cache for all runs.
+        out: folder for the card; None writes nothing. Features, and scores on images, are kept in `cache` within it,
+            or, in a workspace, in 5_scores/cache for all runs.
         protocol: heldout-v1 or training-v1.
         network: a feature network, one with '+bf16' appended, or `pixels` for the scores that look at the images
             themselves.
@@ -90,10 +91,13 @@ def score_samples(
     else:
         sets = _feature_sets(drawn.images, known, chosen, FeatureExtractor(network, runtime_device), kept, listener)
     names, left_out = _usable_scores(network, sets)
-    scores = []
+    scores: list[Score] = []
     for name in names:
         try:
-            score: Score = registry.load("scores", name).score(sets)
+            if isinstance(sets, ImageSets):
+                score = score_images(name, sets, kept, runtime_device.type)
+            else:
+                score = registry.load("scores", name).score(sets)
         except UserError as error:
             left_out[name] = error
             continue

@@ -1,0 +1,79 @@
+"""Keeps scores on images by the content of all that they may depend on: maps of images are too large to keep."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from handful.core import registry
+from handful.core.artifacts import Score, library_versions
+from handful.core.config import fingerprint
+from handful.core.workspace import write_atomically
+from handful.scores.base import ImageSet, ImageSets
+from handful.scores.networks import owner_of
+
+_UNREAD = {
+    "reference": {"training"},
+    "training": {"reference"},
+    "sources": {"reference", "heldout"},
+    "nothing": {"reference", "training", "heldout"},
+}
+"""What a score never reads, by what it compares with; the conformance suite holds it to that."""
+
+
+def score_images(name: str, sets: ImageSets, folder: Path | None, device: str) -> Score:
+    """The score of that name, from `folder` where the same was asked before; None keeps nothing.
+
+    Args:
+        name: a score with needs="images".
+        sets: the images.
+        folder: the cache.
+        device: where its network runs; part of what decides a number.
+
+    Raises:
+        UserError: the score cannot be given.
+    """
+    module = registry.load("scores", name)
+    path = folder / f"{name}-{_key(name, sets, device)[:32]}.json" if folder is not None else None
+    found = _read(path)
+    if found is None:
+        found = module.score(sets)
+        assert isinstance(found, Score)
+        if path is not None:
+            write_atomically(path, (found.model_dump_json() + "\n").encode())
+    return found
+
+
+def _read(path: Path | None) -> Score | None:
+    """The score that is kept; None where there is none, or where the file is damaged."""
+    try:
+        return Score.model_validate_json(path.read_bytes()) if path is not None else None
+    except (OSError, ValidationError):
+        return None
+
+
+def _key(name: str, sets: ImageSets, device: str) -> str:
+    facts = registry.load("scores", name).FACTS
+    read = {"samples", "reference", "training", "heldout"} - _UNREAD[facts.compares_with]
+    return fingerprint(
+        {
+            "file": hashlib.sha256(registry.find("scores", name).read_bytes()).hexdigest(),
+            "network": owner_of(facts.network).tensors_sha256 if facts.network else "",
+            "device": device,
+            "versions": library_versions(),
+            "sets": {side: _content(getattr(sets, side)) for side in sorted(read)},
+            "sources": sets.sources if "training" in read else (),
+        }
+    )
+
+
+def _content(images: ImageSet) -> dict[str, Any]:
+    return {
+        "images": images.hashes,
+        "photos": images.photo_numbers().tolist(),
+        "bit_depth": images.bit_depth,
+        "channels": images.channels,
+    }
