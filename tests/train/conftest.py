@@ -37,12 +37,14 @@ def process_settings_kept() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-def write_dataset(folder: Path, photos: int = 6, heldout: int = 0, channels: Literal[1, 3] = 1) -> Path:
-    """A data set of random 16x12 images, the last `heldout` of them held out in fold 0."""
+def write_dataset(
+    folder: Path, photos: int = 6, heldout: int = 0, channels: Literal[1, 3] = 1, width: int = 16, height: int = 12
+) -> Path:
+    """A data set of random images, the last `heldout` of them held out in fold 0."""
     random = numpy_stream(photos, "tiny data set")
     images = []
     for index in range(photos):
-        pixels = random.integers(0, 256, (12, 16) if channels == 1 else (12, 16, 3), dtype=np.uint8)
+        pixels = random.integers(0, 256, (height, width) if channels == 1 else (height, width, 3), dtype=np.uint8)
         name = f"photo{index:03d}.png"
         write_atomically(folder / "images" / name, png_bytes(pixels, 8))
         fold = 0 if index >= photos - heldout else None
@@ -50,14 +52,14 @@ def write_dataset(folder: Path, photos: int = 6, heldout: int = 0, channels: Lit
             DatasetImage(file=f"images/{name}", photo=name, pixels_sha256=pixels_sha256(pixels), group=index, fold=fold)
         )
     DatasetManifest(
-        canvas=Size(width=16, height=12),
+        canvas=Size(width=width, height=height),
         channels=channels,
         bit_depth=8,
         fit="keep",
         filter="box",
         split="by hand",
         folds=1,
-        photo_size=Size(width=16, height=12),
+        photo_size=Size(width=width, height=height),
         photo_folder=str(folder),
         images=tuple(images),
         left_out=(),

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +36,12 @@ from handful.core.config import Settings
 from handful.core.errors import UserError
 from handful.core.memory import check_memory
 from handful.core.seeds import torch_stream
-from handful.generators.base import Augment, Clock, Facts, Generator, ImageSpec, Stateful
+from handful.generators.base import Augment, Clock, Facts, Generator, Growth, ImageSpec, Stateful
 from handful.generators.controls import Canvas, Numbers
 from handful.generators.layers import fused_adam
 from handful.generators.singan_parts.compiled import compiled_engine
 from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses, share_used
-from handful.generators.singan_parts.fleet import Fleet, Position, stage_due
+from handful.generators.singan_parts.fleet import Fleet, Position, mean_cost, stage_due
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
     EAGER,
@@ -58,10 +58,13 @@ from handful.generators.singan_parts.scale import (
 )
 from handful.generators.singan_parts.tasks import Scales, drawing_bytes
 
-FACTS = Facts(least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia")
+FACTS = Facts(
+    least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
+)
 
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
 _DRAWN_AT_ONCE = 4
+_MAPS_KEPT = 60  # float32 maps of a scale's width and size that one update of the critic holds at its peak
 _FAST = {"penalty_every": 3, "redraw": False, "most_width": 64, "stop_early": True}
 _BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
 
@@ -262,6 +265,28 @@ class Singan(Generator):
         if settings.stop_early:
             note_losses(self.position, error, difference, settings.stop_window)
         return {"critic": difference, "penalty": penalties[-1], "adversarial": adversarial, "reconstruction": error}
+
+    def growth(self, timed: bool) -> Growth:
+        members, scales = len(self.fleet.photos), len(self.sizes)
+        most_px = max(rows * columns * width for (rows, columns), width in zip(self.sizes, self.widths, strict=True))
+        return Growth(
+            cost=mean_cost(self.costs, timed) / self.costs[0],
+            most_step_bytes=4 * _MAPS_KEPT * most_px,
+            words=f"it trains {members} photo(s) x {scales} scale(s), each by itself; shorter: a budget of time "
+            "(--budget 10min), fewer photos, or --set fast=true",
+        )
+
+    def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
+        """As if these had been trained in turn."""
+        for member, states in enumerate(members):
+            if member:
+                self.fleet.keep(self.generators)
+            for name, module in self.modules().items():
+                if name != "fleet":
+                    module.load_state_dict(dict(states[name]))
+            self.fleet.noise_weights[member] = states["fleet"]["noise_weights"][0]
+        self.position.stage += (len(members) - 1) * len(self.sizes)
+        self._scene = None
 
     @property
     def finished(self) -> bool:

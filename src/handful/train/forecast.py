@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -28,22 +28,33 @@ _PROCESS = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a training will cost, at the pace of its first steps."""
+    """What a training will cost, at the pace of its first steps and, for later ones, at the generator's own word."""
 
     step_seconds: float
+    """Of the mean step."""
     steps: int
     """Steps that the budget holds."""
     seconds: float
     """Seconds for the whole budget."""
     memory_bytes: int
     """Memory that training adds to this process or device at its peak."""
+    advice: str = ""
+    """What decides the cost, and how to plan shorter."""
+    processes: int = 1
+    """Processes that share the steps."""
 
     def words(self) -> str:
         """For example "about 41 s for 500 steps of 0.081 s; 0.4 GiB of memory"."""
-        return (
-            f"about {self.seconds:,.0f} s for {self.steps:,} steps of {self.step_seconds:.2g} s; "
-            f"{self.memory_bytes / 2**30:.1f} GiB of memory"
-        )
+        several = f" in {self.processes} processes" if self.processes > 1 else ""
+        memory = f"{self.processes * self.memory_bytes / 2**30:.1f} GiB of memory"
+        about = f"about {self.seconds:,.0f} s for {self.steps:,} steps of {self.step_seconds:.2g} s{several}; {memory}"
+        return f"{about}; {self.advice}" if self.advice else about
+
+    def shared_out(self, processes: int, budget: Budget) -> Forecast:
+        """The same work by several processes: a budget of time then holds more steps, one of steps ends sooner."""
+        if budget.seconds is not None:
+            return replace(self, steps=self.steps * processes, processes=processes)
+        return replace(self, seconds=self.seconds / processes, processes=processes)
 
 
 def forecast_training(
@@ -91,16 +102,19 @@ def forecast_training(
     laps = [step(trial, batch)]
     while sum(laps) < _TRIAL_SECONDS and len(laps) < 5:
         laps.append(step(trial, batch))
-    needed_bytes = max(memory.peak_bytes(), fixed_bytes)
+    growth = trial.growth(timed=budget.seconds is not None)
+    needed_bytes = max(memory.peak_bytes(), fixed_bytes + growth.most_step_bytes)
+    refuse_more_than_free(needed_bytes, free_bytes, batch)
     del trial
     gc.collect()
-    step_seconds = min(laps)
+    step_seconds = min(laps) * growth.cost
     steps = budget.steps if budget.steps is not None else max(1, math.ceil((budget.seconds or 0) / step_seconds))
     return Forecast(
         step_seconds=step_seconds,
         steps=steps,
         seconds=budget.seconds if budget.seconds is not None else steps * step_seconds,
         memory_bytes=needed_bytes,
+        advice=growth.words,
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -33,44 +33,17 @@ from handful.train.augment import build_augment
 from handful.train.batches import batch_indices
 from handful.train.budget import resolve_budget
 from handful.train.ema import Averages
+from handful.train.fleet import goes_as_fleet, train_fleet
 from handful.train.forecast import forecast_training
 from handful.train.previews import moments_passed, preview_png
 from handful.train.run_folder import RunFolder
 from handful.train.settings import TrainSettings
+from handful.train.standing import Standing
 from handful.train.training_set import TrainingSet, read_training_set
 
 __all__ = ["TrainSettings", "train_generator"]
 
 _STEP_EVENT_EVERY_S = 1.0
-
-
-@dataclass
-class Standing:
-    """Where a run stands beyond its weights; every checkpoint carries it."""
-
-    step: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    """Over all sessions, without pauses."""
-    moments: int = 0
-    """Preview moments passed."""
-    healthy_step: int | None = None
-    """Step of the last checkpoint whose samples were found to differ."""
-    loss_scales: dict[str, float] = field(default_factory=dict)
-    alike_in_a_row: int = 0
-    alarms: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, header: dict[str, Any], folder: Path) -> Standing:
-        """The standing in a checkpoint's header; a UserError where another version wrote it."""
-        try:
-            return cls(**header)
-        except TypeError as error:
-            raise UserError(
-                f"The checkpoints of {folder} were written by another version of Handful: {error}.",
-                "A run goes on with the version that started it.",
-                "Use that version, or delete the run folder and train again.",
-            ) from None
 
 
 def train_generator(
@@ -102,7 +75,7 @@ def train_generator(
     Raises:
         UserError: anything the user can mend: data set, settings, memory, disk, a run in use.
     """
-    source = read_training_set(dataset, fold)
+    source = read_training_set(dataset, fold, settings.most_photos)
     module = registry.load("generators", generator)
     settings_class = generator_class(module).settings_class
     own_settings = parse_settings(settings_class, generator_settings or {}, f"generator {generator}")
@@ -157,7 +130,11 @@ def train_generator(
                 versions=library_versions(),
             )
             run.write(folder.root)
-        run = _train(run, folder, source, settings, facts, runtime, listener)
+        processes = goes_as_fleet(folder, facts, source, settings, runtime)
+        if processes:
+            run = train_fleet(run, folder, source, settings, facts, runtime, listener, processes, _train)
+        else:
+            run = _train(run, folder, source, settings, facts, runtime, listener)
         run.write(folder.root)
         return run
 

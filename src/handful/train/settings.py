@@ -26,6 +26,8 @@ class TrainSettings(Settings):
     """How long to train: 90s, 3min, 1h, 500steps, 2000images or 300epochs."""
     batch: int = Field(16, ge=1)
     """Images a step; more than there are photos means that photos repeat within a batch."""
+    most_photos: int | None = Field(None, ge=1)
+    """Train on at most so many of the training photos, taken evenly in file order; None takes all."""
     augment: Annotated[tuple[Operation, ...], BeforeValidator(_split_names)] = ()
     """Differentiable augmentations of photos and samples alike: flip, color, translation, cutout."""
     ema: bool = True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from handful.core.artifacts import DatasetManifest, training_fingerprint
+from handful.core.artifacts import DatasetImage, DatasetManifest, training_fingerprint
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_unit_images, unit_to_integers
 from handful.generators.base import ImageSpec
@@ -28,8 +29,13 @@ class TrainingSet:
     """Those hashes themselves, in the order of `photos`."""
 
 
-def read_training_set(dataset: Path, fold: int) -> TrainingSet:
+def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) -> TrainingSet:
     """The images of `dataset` that are not held out in `fold`.
+
+    Args:
+        dataset: its folder.
+        fold: which photos are held out.
+        most_photos: take at most so many photos, evenly in file order, each with all its tiles; None takes all.
 
     Raises:
         UserError: no data set, no such fold, no training image, or an image that changed since.
@@ -42,6 +48,8 @@ def read_training_set(dataset: Path, fold: int) -> TrainingSet:
             "Training needs at least 1.",
             "Add photos and run `handful dataset` again, or hold fewer out.",
         )
+    if most_photos is not None:
+        images = _thin_out(images, most_photos)
     photos = read_unit_images(dataset, [image.file for image in images], manifest.bit_depth)
     for image, photo in zip(images, photos, strict=True):
         if pixels_sha256(unit_to_integers(photo, manifest.bit_depth)) != image.pixels_sha256:
@@ -57,3 +65,10 @@ def read_training_set(dataset: Path, fold: int) -> TrainingSet:
         fingerprint=training_fingerprint(images),
         pixels=tuple(image.pixels_sha256 for image in images),
     )
+
+
+def _thin_out(images: Sequence[DatasetImage], most_photos: int) -> tuple[DatasetImage, ...]:
+    names = list(dict.fromkeys(image.photo for image in images))
+    count = min(most_photos, len(names))
+    chosen = {names[(2 * place + 1) * len(names) // (2 * count)] for place in range(count)}
+    return tuple(image for image in images if image.photo in chosen)

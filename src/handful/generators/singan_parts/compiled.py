@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,9 +14,12 @@ from handful.core.errors import UserError
 from handful.generators.singan_parts.penalty import penalty_written_out
 from handful.generators.singan_parts.scale import Engine, run
 
+_MOST_VARIANTS = 128
+"""Of sizes, widths and networks; beyond torch's limit, which is 8, compiling would end in an error."""
+
 
 def compiled_engine() -> Engine:
-    """Compiles at its first use, once for each width, in about a minute each; photo and fake pass the critic as one.
+    """Compiles at its first use, once for each scale, in about a minute each; photo and fake pass the critic as one.
 
     What cannot be compiled raises an error: nothing falls back to the slower way in silence.
 
@@ -31,8 +33,18 @@ def compiled_engine() -> Engine:
             f"torch.compile needs one; it looked for '{compiler}'.",
             "Install g++, set CXX to a compiler, or train with compiled=false: the result is the same, only later.",
         )
-    compiled: Callable[[Any], Any] = partial(torch.compile, fullgraph=True, dynamic=True)
-    return Engine(compiled(run), compiled(critic_terms_written_out))
+    return Engine(_compiled(run), _compiled(critic_terms_written_out))
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    # sizes are fixed: torch 2.13 fails on this gradient with sizes left open
+    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+
+    def call(*inputs: Any) -> Any:
+        with torch._dynamo.config.patch(recompile_limit=_MOST_VARIANTS):
+            return compiled(*inputs)
+
+    return call
 
 
 def critic_terms_written_out(

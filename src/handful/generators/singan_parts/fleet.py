@@ -43,6 +43,14 @@ def scale_shares(clock: Clock, costs: Sequence[float]) -> list[float]:
     return [share / sum(shares) for share in shares]
 
 
+def mean_cost(costs: Sequence[float], timed: bool) -> float:
+    """Of a step, over a whole budget: of steps, or of a time, which is shared by the square root of the cost."""
+    if timed:
+        roots = [math.sqrt(cost) for cost in costs]
+        return sum(roots) / sum(1 / root for root in roots)
+    return sum(costs) / len(costs)
+
+
 def _counts_steps(clock: Clock) -> bool:
     """Whether progress is step / steps for a whole number of steps, and not a share of time."""
     if not clock.progress:
