@@ -86,6 +86,7 @@ def test_photo_and_fake_may_pass_the_critic_as_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # the compiler's own
 def test_a_compiled_iteration_has_the_losses_of_the_plain_one() -> None:
     plain, fast = train(ready(), 2 * SCALES), train(ready(compiled=True), 2 * SCALES)
     for one, other in zip(plain, fast, strict=True):
