@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from handful.dataset.build import build_dataset
     from handful.dataset.settings import DatasetSettings
     from handful.photos.audit import audit_photos
-    from handful.pipeline import compare
+    from handful.pipeline import compare, compare_parts
     from handful.report.build import build_report
     from handful.samples.draw import draw_samples
     from handful.samples.tasks import apply_task
@@ -33,6 +33,7 @@ _HOMES = {
     "build_dataset": "dataset.build",
     "build_report": "report.build",
     "compare": "pipeline",
+    "compare_parts": "pipeline",
     "draw_samples": "samples.draw",
     "render_station": "sealer.station",
     "score_samples": "scores.evaluate",
@@ -49,6 +50,7 @@ __all__ = [
     "build_dataset",
     "build_report",
     "compare",
+    "compare_parts",
     "draw_samples",
     "render_station",
     "score_samples",

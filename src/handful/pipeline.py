@@ -154,7 +154,7 @@ def _cells_event(ended: int, cells: int) -> Event:
 def _check_dataset(settings: CompareSettings, dataset: DatasetManifest) -> None:
     """Refuses, before it is frozen, a data set that cannot be learned from or judged with."""
     check_split(dataset, settings.protocol)
-    check_cells(_cells(settings, dataset), dataset)
+    check_cells(_cells(settings, dataset), dataset, settings)
 
 
 def _threads(settings: CompareSettings) -> int | None:

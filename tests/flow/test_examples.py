@@ -8,6 +8,9 @@ import pytest
 
 import handful
 from handful.core.registry import names
+from handful.scores.protocol import PROTOCOLS
+from handful.study.cells import check_generators
+from handful.study.parts import arrange_study, is_study
 from handful.study.plan import arrange_settings
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +24,18 @@ def test_the_python_session_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("recipe", sorted((ROOT / "src/handful/recipes").glob("*.toml")), ids=lambda path: path.stem)
-def test_every_recipe_holds_known_settings_and_generators(recipe: Path) -> None:
-    settings = arrange_settings(tomllib.loads(recipe.read_text(encoding="utf-8")), str(recipe))
-    assert set(settings.generators) <= set(names("generators"))
+def test_every_recipe_holds_known_settings_generators_and_scores(recipe: Path) -> None:
+    values = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    if not is_study(values):
+        check_generators(arrange_settings(values, str(recipe)))
+        return
+    study = arrange_study(values, {}, str(recipe))
+    for settings in study.parts.values():
+        check_generators(settings)
+    columns = [column for table in study.page.tables for column in table.columns]
+    for column in [*columns, study.page.quality, study.page.diversity]:
+        card, _, score = column.partition(":")
+        assert card.split("+")[0] in PROTOCOLS and score in names("scores"), column
 
 
 def test_the_smoke_recipe_does_the_whole_job_with_a_generator_of_ones_own(tmp_path: Path) -> None:

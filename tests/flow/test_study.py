@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handful.core.artifacts import RunManifest, SampleManifest, ScoreCard, StudyManifest
+from handful.core.artifacts import DatasetManifest, RunManifest, SampleManifest, ScoreCard, StudyManifest
 from handful.core.errors import UserError
 from handful.pipeline import compare, compare_parts
 from handful.sealer.station import render_station
@@ -102,11 +102,14 @@ def test_a_generator_is_trained_as_it_alone_is_told(photos: Path, tmp_path: Path
         "heldout": 0.4,
         "budget": "2steps",
         "settings": {"dcgan": {"width": 4}},
-        "training": {"dcgan": {"budget": "3steps", "batch": 2}},
+        "training": {"dcgan": {"budget": "3steps", "batch": 2, "most_photos": 3}},
     }
     compare(photos, tmp_path / "w", arrange_settings(values, "the recipe"))
     run = next(RunManifest.read(path.parent) for path in (tmp_path / "w" / "3_train").glob("dcgan*/run.json"))
-    assert (run.steps, run.images_seen) == (3, 6)
+    assert (run.steps, run.images_seen, run.training_images) == (3, 6, 3)
+    dataset = DatasetManifest.read(tmp_path / "w" / "2_dataset")
+    training = [image.pixels_sha256 for image in dataset.training(0)]
+    assert [training.index(pixels) for pixels in training if pixels in run.training_pixels] == [1, 3, 5]
 
 
 @pytest.mark.parametrize(

@@ -183,10 +183,12 @@ def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:
 
 
 def _check_run(samples: Samples, photos: Photos, fold: int) -> None:
-    """Refuses a run whose training photos are not the training photos of this fold, where both are known."""
+    """Refuses a run whose training photos are not among the training photos of this fold, where both are known."""
     seen, folds = samples.training_fingerprint, photos.training_fingerprints
     if seen is None or not folds or folds[fold] == seen:
         return
+    if samples.training_pixels and set(samples.training_pixels) <= set(photos.training.hashes):
+        return  # `most_photos` took some of them
     raise UserError(
         f"The run {samples.run_id} was not trained on the training photos of fold {fold}.",
         f"Only a run that never saw the held-out photos of fold {fold} may be judged with them.",

@@ -53,7 +53,7 @@ def check_generators(settings: CompareSettings) -> None:
             parse_controls(found, name, controls)
 
 
-def check_cells(cells: Sequence[Cell], dataset: DatasetManifest) -> None:
+def check_cells(cells: Sequence[Cell], dataset: DatasetManifest, settings: CompareSettings) -> None:
     """Makes sure, before hours of training, that every cell can learn from the data set.
 
     Raises:
@@ -62,7 +62,10 @@ def check_cells(cells: Sequence[Cell], dataset: DatasetManifest) -> None:
     spec = ImageSpec(dataset.canvas.width, dataset.canvas.height, dataset.channels)
     for cell in cells:
         facts = registry.load("generators", cell.generator).FACTS
-        check_spec(cell.generator, facts, spec, len(dataset.training(cell.fold)))
+        images = len(dataset.training(cell.fold))
+        check_spec(
+            cell.generator, facts, spec, min(images, settings.train_settings(cell.generator).most_photos or images)
+        )
 
 
 def run_cell(
