@@ -24,7 +24,7 @@ def paired_power(effect: float, pairs: float, level: float = LEVEL) -> float:
     """How often a two-sided paired t-test finds an effect; 0 where flips of so many pairs cannot reach the level."""
     if pairs < least_pairs(level):
         return 0.0
-    return _t_power(effect, pairs, level)
+    return t_power(effect, pairs, level)
 
 
 def detectable_effect(pairs: int, level: float = LEVEL, power: float = POWER) -> float | None:
@@ -36,7 +36,7 @@ def detectable_effect(pairs: int, level: float = LEVEL, power: float = POWER) ->
 
 def t_detectable_effect(pairs: int, level: float = LEVEL, power: float = POWER) -> float:
     """The same for a t-test, which no number of sign patterns limits; at least 2 pairs."""
-    return float(optimize.brentq(lambda effect: _t_power(effect, pairs, level) - power, 0, 1000))
+    return float(optimize.brentq(lambda effect: t_power(effect, pairs, level) - power, 0, 1000))
 
 
 def pairs_needed(effect: float, level: float = LEVEL, power: float = POWER) -> int | None:
@@ -61,7 +61,8 @@ def simulated_power(effect: float, pairs: int, random: np.random.Generator, roun
     return float(np.mean([sign_flip_p(list(row)) < LEVEL for row in draws]))
 
 
-def _t_power(effect: float, pairs: float, level: float) -> float:
+def t_power(effect: float, pairs: float, level: float = LEVEL) -> float:
+    """How often a two-sided one-sample t-test finds an effect, whatever sign flips could reach; at least 2 pairs."""
     limit, shift = stats.t.ppf(1 - level / 2, pairs - 1), abs(effect) * pairs**0.5
     found = float(stats.nct.sf(limit, pairs - 1, shift))
     missed_side = float(stats.nct.cdf(-limit, pairs - 1, shift))
