@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from handful.core.artifacts import RunManifest
+from handful.core.cores import pin
 from handful.core.errors import UserError
 from handful.core.progress import Event, Listener, ignore, labelled
 from handful.study.cells import Cell
@@ -120,13 +121,6 @@ def _outcome(future: Future[RunManifest], jobs: int) -> Outcome:
         return error
 
 
-def cores_for(place: int, jobs: int, cores: Sequence[int]) -> list[int]:
-    """The cores of process `place` of `jobs`: disjoint shares; shared by turns where cores are too few."""
-    if jobs >= len(cores):
-        return [cores[place % len(cores)]]
-    return list(cores[place * len(cores) // jobs : (place + 1) * len(cores) // jobs])
-
-
 _mouth: Connection | None = None
 """In a process of its own: where its events go."""
 
@@ -139,8 +133,7 @@ def _start_process(places: multiprocessing.Queue[int], mouths: Sequence[Connecti
     for other in mouths:
         if other is not _mouth:
             other.close()
-    if hasattr(os, "sched_setaffinity"):  # macOS and Windows cannot pin; there the thread count alone divides
-        os.sched_setaffinity(0, cores_for(place, len(mouths), sorted(os.sched_getaffinity(0))))
+    pin(place, len(mouths))
 
 
 def _run_here(work: Work, cell: Cell) -> RunManifest:
