@@ -33,7 +33,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     if len(values) <= _EXACT_PAIRS:  # a pattern is one of the first half with one of the second
         first, second = _signed_sums(values[::2]), np.sort(_signed_sums(values[1::2]))
         above = int((len(second) - np.searchsorted(second, observed - first)).sum())
-        return 2 * above / 2 ** len(values)  # as many lie as far below 0
+        return float(2 * above / 2 ** len(values))  # as many lie as far below 0
     random, sums = numpy_stream(0, "report sign flips"), np.zeros(_DRAWN)
     for value in values:
         sums += value * random.choice((-1.0, 1.0), _DRAWN)
