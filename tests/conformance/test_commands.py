@@ -26,6 +26,7 @@ from handful.cli import (
     station,
     train,
     weights,
+    withdraw,
 )
 from handful.core.workspace import Workspace
 
@@ -40,6 +41,7 @@ COMMANDS: list[ModuleType] = [
     weights,
     train,
     sample,
+    withdraw,
     apply,
     score,
     report,

@@ -23,6 +23,7 @@ from handful.cli import (
     station,
     train,
     weights,
+    withdraw,
 )
 from handful.core.errors import UserError, nearest_name
 
@@ -53,6 +54,7 @@ for name, module in {
     "scores": scores,
     "weights": weights,
     "station": station,
+    "withdraw": withdraw,
 }.items():
     app.command(name, epilog=f"Example: {module.EXAMPLE}")(module.command)
 

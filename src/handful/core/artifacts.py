@@ -25,6 +25,8 @@ from handful.core.provenance import SourceType
 from handful.core.workspace import write_atomically
 
 SAMPLE_ROWS = "samples.jsonl"
+PASSPORTS = "passports"
+"""Folder below a set of samples."""
 
 
 class Artifact(Settings):
@@ -238,6 +240,31 @@ class RunManifest(Artifact):
     versions: dict[str, str] = {}
 
 
+class SamplePassport(Settings):
+    """Which photos a sample was made from, where its generator can say."""
+
+    file: str
+    """Picture of the sources, below the folder of the set."""
+    drew_on: tuple[int, ...]
+    """Photos that it drew on, by their number in the set's legend."""
+    novelty: float
+    """Distance to the nearest training photo over that of a photo to its nearest other; 0 is a copy."""
+    largest_region: float
+    """Share of the largest connected region from one photo at one place."""
+    most_used_photo: int
+    most_used_share: float
+
+
+class PassportLegend(Artifact):
+    """The photos that the passports of a set count."""
+
+    file_name: ClassVar[str] = "legend.json"
+    stage: ClassVar[str] = "sample"
+
+    photos: tuple[str, ...]
+    """`DatasetImage.pixels_sha256` of photo 0, 1, ..."""
+
+
 class SampleRow(Settings):
     """One line of samples.jsonl."""
 
@@ -253,6 +280,7 @@ class SampleRow(Settings):
     where that is not known."""
     controls: dict[str, Any] = {}
     """As in the set's manifest."""
+    passport: SamplePassport | None = None
 
 
 class SampleManifest(Artifact):

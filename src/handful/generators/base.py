@@ -61,6 +61,25 @@ class Clock:
     """This step's own stream of random numbers, on the CPU."""
 
 
+@dataclass(frozen=True)
+class Passport:
+    """Which training photos a sample was made from. Photos go by their number in the order that `prepare` saw."""
+
+    picture: Any
+    """Integers (rows, columns), uint8 or uint16: a map that opens as a picture; `facts` say how to read it."""
+    facts: dict[str, Any]
+    """What rebuilding the sample takes beyond the picture; plain JSON values."""
+    drew_on: tuple[int, ...]
+    """Every photo that the sample drew on, even a little."""
+    novelty: float
+    """Distance to the nearest training photo over that of a photo to its nearest other."""
+    largest_region: float
+    """Share of the largest connected region from one photo at one place."""
+    most_used_photo: int
+    most_used_share: float
+    """Share of the sample for which that photo gave most."""
+
+
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """Differentiable augmentation (n, c, h, w) -> (n, c, h, w), applied to photos and samples alike."""
 
@@ -96,6 +115,9 @@ class Generator(ABC):
     controls_class: ClassVar[type[Settings] | None] = None
     """What drawing can be told (size, where to start, ...); None where it cannot be told anything. Every control has
     a default, and all defaults together draw what `sample` draws."""
+    alone: ClassVar[bool] = False
+    """True: an image is computed alone, the same bits whatever else is asked for, so that a single one need not be
+    drawn beside its usual neighbours."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Names among `modules()` whose weights are averaged over training (EMA) and used for sampling."""
 
@@ -181,6 +203,19 @@ class Generator(ABC):
             None where a sample is made from no single photo, which is the rule.
         """
         return None
+
+    def passports(self) -> Mapping[int, Passport]:
+        """Of the images that the last call of `sample` or `sample_controlled` drew, by seed; empty where the method
+        cannot say what an image was made from."""
+        return {}
+
+    def passport_photos(self) -> Tensor:
+        """The photos (n, c, h, w) in [-1, 1] that passports count, in their order.
+
+        Raises:
+            NotImplementedError: the method gives no passports.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no passports")
 
     @abstractmethod
     def modules(self) -> dict[str, Stateful]:

@@ -7,22 +7,24 @@ Good for: a fixed camera from about 5 photos on: sharp samples at any canvas wit
     passport that says which photo every place of a sample came from.
 Weak at: anything that no photo shows: it recombines. Under 10 photos it copies much.
 Differs: the light of a whole sample is drawn first, as a mixture of photos whose spread is set to that of the photos,
-    and those photos are kept out of the finer levels (ours); photos are registered first (ours); coarse to fine with the
-    finished coarser level kept at every step (ours); a photo far from the mean is not held back while z is noisy (ours).
+    and those photos are kept out of the finer levels; photos are registered first and their light is taken out; coarse
+    to fine with the finished coarser level kept at every step; a photo far from the mean is not held back while z is
+    noisy. All of that is ours.
 Origin: written for Handful from the formula.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from handful.core.config import Settings
-from handful.generators.base import Facts, Generator, ImageSpec, Stateful
+from handful.generators.base import Facts, Generator, ImageSpec, Passport, Stateful
 from handful.generators.patch_diffusion_parts.aligned import AlignedSampler, Variant
+from handful.generators.patch_diffusion_parts.passport import rebuild, write_passport
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 
 FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algorithmicMedia")
@@ -31,7 +33,7 @@ FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algor
 class PatchDiffusionSettings(Settings):
     """How samples are drawn. All defaults are ours, chosen on some places of a ball screw and judged on others."""
 
-    patch_px: int = Field(9, ge=3)
+    patch_px: int = Field(13, ge=3)
     """Side of the patches that are compared, in pixels of each level: small ones vary more, large ones copy more."""
     mixture_photos: int = Field(2, ge=1)
     """Photos that the light of a sample is mixed from."""
@@ -52,6 +54,7 @@ class PatchDiffusion(Generator):
     """Photos kept as they are; everything else follows from them when the first sample is asked for."""
 
     settings_class = PatchDiffusionSettings
+    alone = True
 
     def __init__(self, settings: PatchDiffusionSettings, spec: ImageSpec, seed: int) -> None:
         super().__init__(settings, spec, seed)
@@ -59,6 +62,7 @@ class PatchDiffusion(Generator):
         self.store = PhotoStore()
         self._sampler: AlignedSampler | None = None
         self._sampler_of: Tensor | None = None
+        self._passports: dict[int, Passport] = {}
 
     def prepare(self, photos: Tensor) -> None:
         """Registers and keeps the photos."""
@@ -67,17 +71,33 @@ class PatchDiffusion(Generator):
     @torch.no_grad()
     def sample(self, seeds: Sequence[int]) -> Tensor:
         sampler = self.sampler()
-        return torch.cat([sampler.draw(seed).image for seed in seeds])
+        images: list[Tensor] = []
+        self._passports = {}
+        for seed in seeds:
+            drawing = sampler.draw(seed)
+            images.append(drawing.image)
+            self._passports[seed] = write_passport(drawing, self.store.numbers, sampler.novelty(drawing.image))
+        return torch.cat(images)
+
+    def passports(self) -> Mapping[int, Passport]:
+        return self._passports
+
+    def passport_photos(self) -> Tensor:
+        return self.store.photos()
+
+    def rebuild(self, passport: Passport) -> Tensor:
+        """The sample (1, c, h, w) from its passport alone: within a grey level of 8 bits nearly everywhere."""
+        return rebuild(passport.picture, passport.facts, self.sampler())
 
     def sampler(self) -> AlignedSampler:
         """The prepared photos; built at the first call and again when other photos were loaded."""
         if self._sampler is None or self._sampler_of is not self.store.pixels:
-            set_to, kept = self.settings, self.store.kept
+            store, set_to, kept = self.store, self.settings, self.store.kept
             variant = Variant(
                 set_to.patch_px, set_to.mixture_photos, set_to.steps, set_to.fairness, set_to.exclude_mixed
             )
-            self._sampler = AlignedSampler(self.store.photos()[kept], self.store.poses[kept], variant)
-            self._sampler_of = self.store.pixels
+            self._sampler = AlignedSampler(store.photos()[kept], store.poses[kept], store.lights[kept], variant)
+            self._sampler_of = store.pixels
         return self._sampler
 
     def modules(self) -> dict[str, Stateful]:

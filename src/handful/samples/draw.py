@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from handful.core.artifacts import SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
+from handful.core.artifacts import PASSPORTS, SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
 from handful.core.config import Settings
 from handful.core.device import check_runtime, start_runtime
 from handful.core.errors import UserError
@@ -21,6 +21,7 @@ from handful.core.provenance import generated_texts, generated_xmp
 from handful.core.workspace import explain_full_disk, hold_folder, sweep_temporaries, write_atomically
 from handful.generators.base import Generator, parse_controls
 from handful.generators.restore import restore_run
+from handful.samples.passports import passport_row, write_legend, write_passport
 
 BATCH = 16
 """Images drawn at once. Seed s is always drawn as number s % BATCH of its block, beside the same neighbours, so that
@@ -137,7 +138,8 @@ def _draw(
     """Draws the missing seeds block by block. Each row is written before its file, so no file lacks its row."""
     wanted, done = set(missing), 0
     for block in sorted({seed // BATCH for seed in missing}):
-        seeds = range(block * BATCH, (block + 1) * BATCH)
+        whole = range(block * BATCH, (block + 1) * BATCH)
+        seeds = [seed for seed in whole if seed in wanted] if generator.alone else list(whole)
         drawn_images = generator.sample(seeds) if controls is None else generator.sample_controlled(seeds, controls)
         images = drawn_images.float().cpu()
         if not torch.isfinite(images).all():
@@ -152,13 +154,20 @@ def _draw(
             if seed in wanted
         }
         sources = _sources(generator, controls, trained, list(drawn))
+        passports = {seed: passport for seed, passport in generator.passports().items() if seed in wanted}
+        if passports and done == 0:
+            write_legend(out, generator.passport_photos(), trained)
         new = {seed: _row(trained, record, seed, pixels, sources[seed]) for seed, pixels in drawn.items()}
+        for seed, passport in passports.items():
+            new[seed] = new[seed].model_copy(update={"passport": passport_row(seed, passport)})
         with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
             file.writelines(_line(row) for row in new.values())
         for seed, pixels in drawn.items():
             name = Path(trained.generator).stem  # no path of the user's
             texts = generated_texts(name, trained.run_id, seed, trained.source_type, trained.training_fingerprint)
             png = png_bytes(pixels, trained.bit_depth, texts, generated_xmp(trained.source_type))
+            if seed in passports:
+                write_passport(out, passports[seed], new[seed])
             write_atomically(out / new[seed].file, png)
         rows |= new
         done += len(new)
@@ -240,6 +249,8 @@ def _write_rows(out: Path, rows: Rows) -> None:
 def _is_intact(out: Path, row: SampleRow | None) -> bool:
     if row is None or not (out / row.file).is_file():
         return False
+    if row.passport is not None and not (out / row.passport.file).is_file():
+        return False
     try:
         return pixels_sha256(read_png(out / row.file)) == row.pixels_sha256
     except UserError:
@@ -259,7 +270,7 @@ def _check_folder(out: Path, rows: Rows, trained: RunManifest, controls: Control
     """Refuses a folder that holds anything but samples of this state of this run, drawn under these controls."""
     if not out.exists():
         return
-    known = {SampleManifest.file_name, SAMPLE_ROWS, *(row.file for row in rows.values())}
+    known = {SampleManifest.file_name, SAMPLE_ROWS, PASSPORTS, *(row.file for row in rows.values())}
     entries = sorted(out.iterdir()) if out.is_dir() else [out]
     foreign = [path.name for path in entries if path.name not in known and not path.name.startswith(".")]
     if foreign:

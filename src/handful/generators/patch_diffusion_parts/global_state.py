@@ -42,8 +42,6 @@ class GlobalStates:
         mixture_photos: how many are mixed; fewer where there are fewer.
         """
         flat = photos.double().flatten(1)
-        self.mean = photos.mean(0, keepdim=True)
-        self.centred = photos - self.mean
         deviations = flat - flat.mean(0)
         self.count = len(photos)
         self.mixed = min(mixture_photos, self.count)
@@ -55,10 +53,6 @@ class GlobalStates:
     def draw(self, random: torch.Generator) -> GlobalState:
         shares, mixed = self._mix(random)
         return GlobalState((shares @ self._stretch).float(), mixed, shares[mixed].float())
-
-    def image(self, shares: Tensor) -> Tensor:
-        """The coarsest level (1, c, h, w)."""
-        return self.mean + torch.einsum("n,nchw->chw", shares.to(self.centred), self.centred)[None]
 
     def _mix(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Dirichlet(1) weights of a photo and some of its nearest, and their indices."""
@@ -85,4 +79,5 @@ class GlobalStates:
         wanted = coordinates.square().sum(0) / (self.count - 1)
         stretch = (wanted.sqrt() / trials.std(0)).clamp(1.0, _MOST_STRETCH)
         # coordinates c' = stretch * c; as shares of photos: c' / sqrt(value) along each vector
-        return (coordinates * stretch) @ (vectors / values.sqrt()).T
+        matrix: Tensor = (coordinates * stretch) @ (vectors / values.sqrt()).T
+        return matrix

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from handful.generators.patch_diffusion_parts.registration import Registration, register
+from handful.generators.patch_diffusion_parts.photo_light import measure_light
+from handful.generators.patch_diffusion_parts.registration import register, undo
 
 _TOP_16, _TOP_8 = 65535, 255
 _OUTLIER = 5.0
@@ -21,14 +22,14 @@ class PhotoStore(nn.Module):
 
     pixels: Tensor
     poses: Tensor
-    gains: Tensor
+    lights: Tensor
     agreement: Tensor
     kept: Tensor
     """(n,) bool: False for photometric outliers, from which nothing is drawn."""
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("pixels", "poses", "gains", "agreement", "kept"):
+        for name in ("pixels", "poses", "lights", "agreement", "kept"):
             self.register_buffer(name, torch.empty(0))
 
     def fill(self, photos: Tensor, align: bool, drop_outliers: bool) -> None:
@@ -36,12 +37,14 @@ class PhotoStore(nn.Module):
         found = register(photos)
         self.pixels = _to_integers(photos)
         self.poses = found.poses if align and found.aligned else torch.zeros_like(found.poses)
-        self.gains, self.agreement = found.gains, found.agreement
+        self.agreement = found.agreement
+        self.lights = measure_light(undo(photos, self.poses))
         self.kept = ~_outliers(photos) if drop_outliers else torch.ones(len(photos), dtype=torch.bool)
 
     @property
-    def registration(self) -> Registration:
-        return Registration(self.poses, self.gains, self.agreement)
+    def numbers(self) -> Tensor:
+        """Which of all photos the kept ones are."""
+        return self.kept.nonzero().flatten()
 
     def photos(self) -> Tensor:
         """All photos as they were given: float32 (n, c, h, w) in [-1, 1], to within 16 bits."""

@@ -1,9 +1,10 @@
-"""Brings photos of a fixed view onto one another: shift, small turn, gain; and says how well they then agree.
+"""Brings photos of a fixed view onto one another: shift and small turn; and says how well they then agree.
 
 Photos are compared by their structure: grey values less their local mean, over their local deviation, so that light
 does not decide. A phase correlation (Kuglin and Hines 1975) gives the shift to the nearest pixel; Gauss-Newton steps
 on a weighted sum of squares (Lucas and Kanade 1981, Baker and Matthews 2004) give shift and turn below a pixel.
-A photo is resampled only where that moves something by more than `LEAST_MOVE_PX`.
+Below a pixel resampling blurs more than it aligns, so a photo that is shifted but hardly turned is moved by whole
+pixels and keeps every grey value that the camera gave it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEAST_MOVE_PX = 0.35
-"""Below this, resampling blurs more than it aligns."""
+_LEAST_TURN_PX = 0.75
+"""A turn that moves no corner by more than this is left alone."""
 ALIGNED = 0.5
 """Photos whose mean agreement is at least this share one view."""
-_SIDES_PX = (64, 128, 256)
+_SIDES_PX = (64, 128, 256, 512)
 """Long sides at which structure is compared, coarse to fine."""
 _MOST_SHIFT = 0.2
 _MOST_TURN = 0.12
-_ITERATIONS = 6
+_ITERATIONS = 8
+_FINE_ITERATIONS = 3
 _LOCAL_PX = 9
+_ROBUST = 0.25
+"""Difference of structure, which has unit deviation, beyond which a place is taken as changed."""
+_FINE = 2
+"""From this size on, poses are only refined, not searched."""
+_LEAST_GAIN = 0.005
+"""Agreement that moving a photo must gain."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,6 @@ class Registration:
     poses: Tensor
     """(n, 3): shift right and down in pixels of the canvas and turn in radians, of a photo's content against the
     shared view; zeros for a photo that is not moved."""
-    gains: Tensor
-    """(n, c): mean brightness (black is 0) over that of the middle photo."""
     agreement: Tensor
     """(n,): correlation of each photo's structure with the mean of the others' after registration, at most 1."""
 
@@ -51,40 +57,70 @@ class Registration:
 def register(photos: Tensor) -> Registration:
     """Finds how photos (n, c, h, w) in [-1, 1] lie against their shared view."""
     n, _, height, width = photos.shape
-    brightness = (photos + 1).mean((2, 3)).clamp(min=1e-3)
-    gains = brightness / brightness.median(0).values
     if n == 1:
-        return Registration(torch.zeros(1, 3, device=photos.device), gains, torch.ones(1, device=photos.device))
+        return Registration(torch.zeros(1, 3, device=photos.device), torch.ones(1, device=photos.device))
     grey = photos.mean(1, keepdim=True)
     poses = torch.zeros(n, 3, device=photos.device)
-    template: Tensor | None = None
-    for side in _SIDES_PX:
+    template, steady = grey, grey  # set at the first size
+    for number, side in enumerate(_SIDES_PX):
         scale = min(1.0, side / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
         structure = _structure(F.interpolate(grey, size=size, mode="area"))
         unit = torch.tensor([size[1] / width, size[0] / height, 1.0], device=photos.device)
-        if template is None:
+        if number == 0:
             middle = _middle(structure)
-            poses = _phase_shifts(structure, structure[middle : middle + 1]) / unit
             template = structure[middle : middle + 1]
+            steady = torch.ones_like(template)
+            poses = _phase_shifts(structure, template) / unit
         else:
-            template = _mean_structure(structure, poses * unit)
-        for _ in range(2):
-            poses = _refine(structure, template, poses * unit) / unit
-            template = _mean_structure(structure, poses * unit)
+            template, steady = _shared_structure(structure, poses * unit)
+        if number < _FINE:
+            for _ in range(2):
+                poses = _search(structure, template, steady, poses * unit) / unit
+                template, steady = _shared_structure(structure, poses * unit)
+        else:
+            poses = _refine(structure, template, steady, poses * unit, _FINE_ITERATIONS) / unit
         if scale == 1.0:
             break
     poses = poses - poses.median(0).values  # the shared view is where most photos are, not where the first guess was
-    moves = _largest_move(poses, height, width)
-    before, after = _agreement(structure, torch.zeros_like(poses)), _agreement(structure, poses * unit)
-    helps = (moves > LEAST_MOVE_PX) & (after > before + 0.01)
-    poses = torch.where(helps[:, None], poses, torch.zeros_like(poses))
-    return Registration(poses, gains, _agreement(structure, poses * unit))
+    poses = _in_whole_pixels(poses, height, width)
+    still = torch.zeros_like(poses)
+    before, after = _agreement(structure, still), _agreement(structure, poses * unit)
+    poses = torch.where((after > before + _LEAST_GAIN)[:, None], poses, still)
+    return Registration(poses, _agreement(structure, poses * unit))
 
 
 def undo(photos: Tensor, poses: Tensor) -> Tensor:
-    """Photos brought into the shared view by bicubic resampling; outside its frame a photo repeats its border."""
-    return _warp(photos, poses, "bicubic")
+    """Photos (n, c, h, w) brought into the shared view; outside its frame a photo repeats its border.
+
+    Exact where a photo is not turned and shifted by whole pixels, bicubic elsewhere.
+    """
+    return torch.cat([_undo_one(photo[None], pose) for photo, pose in zip(photos, poses, strict=True)])
+
+
+def redo(image: Tensor, pose: Tensor) -> Tensor:
+    """The inverse of `undo` for one image (1, c, h, w) and a pose (3,) taken from several photos."""
+    height, width = image.shape[2:]
+    cos, sin = pose[2].cos(), pose[2].sin()
+    dx, dy = pose[0], pose[1]
+    inverse = torch.stack([-cos * dx - sin * dy, sin * dx - cos * dy, -pose[2]])
+    return _undo_one(image, _in_whole_pixels(inverse[None], height, width)[0])
+
+
+def _undo_one(image: Tensor, pose: Tensor) -> Tensor:
+    if float(pose[2]) != 0:
+        return _warp(image, pose[None], "bicubic")
+    height, width = image.shape[2:]
+    rows = torch.arange(height, device=image.device).add(round(float(pose[1]))).clamp(0, height - 1)
+    columns = torch.arange(width, device=image.device).add(round(float(pose[0]))).clamp(0, width - 1)
+    return image[:, :, rows][:, :, :, columns]
+
+
+def _in_whole_pixels(poses: Tensor, height: int, width: int) -> Tensor:
+    """Poses (n, 3) with whole shifts and no turn where the turn hardly moves anything."""
+    turned = poses[:, 2].abs() * (height**2 + width**2) ** 0.5 / 2 > _LEAST_TURN_PX
+    whole = torch.cat([poses[:, :2].round(), torch.zeros_like(poses[:, 2:])], dim=1)
+    return torch.where(turned[:, None], poses, whole)
 
 
 def inside(poses: Tensor, height: int, width: int) -> Tensor:
@@ -96,15 +132,17 @@ def inside(poses: Tensor, height: int, width: int) -> Tensor:
 def _structure(grey: Tensor) -> Tensor:
     """(n, 1, h, w): grey values less their local mean over their local deviation."""
     kernel = min(_LOCAL_PX, (min(grey.shape[2:]) - 1) // 2 * 2 + 1)
-    local = F.avg_pool2d(_reflect(grey, kernel // 2), kernel, 1)
+    local = _local_mean(grey, kernel)
     high = grey - local
-    power = F.avg_pool2d(_reflect(high.square(), kernel // 2), kernel, 1)
+    power = _local_mean(high.square(), kernel)
     floor = power.mean((1, 2, 3), keepdim=True) * 0.25 + 1e-8
     return high / (power + floor).sqrt()
 
 
-def _reflect(images: Tensor, by: int) -> Tensor:
-    return F.pad(images, (by, by, by, by), mode="reflect")
+def _local_mean(images: Tensor, kernel: int) -> Tensor:
+    reach = kernel // 2
+    images = F.pad(images, (reach, reach, reach, reach), mode="reflect")
+    return F.avg_pool2d(F.avg_pool2d(images, (kernel, 1), 1), (1, kernel), 1)
 
 
 def _middle(structure: Tensor) -> int:
@@ -115,7 +153,7 @@ def _middle(structure: Tensor) -> int:
 
 def _phase_shifts(structure: Tensor, template: Tensor) -> Tensor:
     """(n, 3): whole-pixel shifts, each only where it agrees better than none."""
-    n, _, height, width = structure.shape
+    _, _, height, width = structure.shape
     window = torch.hann_window(height, device=structure.device)[:, None] * torch.hann_window(
         width, device=structure.device
     )
@@ -134,21 +172,37 @@ def _phase_shifts(structure: Tensor, template: Tensor) -> Tensor:
     return torch.where(better[:, None], poses, still)
 
 
-def _refine(structure: Tensor, template: Tensor, poses: Tensor) -> Tensor:
-    """Gauss-Newton steps on shift and turn; poses in pixels of `structure`."""
-    n, _, height, width = structure.shape
+def _search(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor) -> Tensor:
+    """Refined poses, from where they are and from no shift: the better one, where a moving part led astray."""
+    found, other = (
+        _refine(structure, template, steady, start, _ITERATIONS) for start in (poses, torch.zeros_like(poses))
+    )
+    better = _cost(structure, template, steady, other) < _cost(structure, template, steady, found)
+    return torch.where(better[:, None], other, found)
+
+
+def _cost(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor) -> Tensor:
+    """(n,): mean robust difference (Geman and McClure) over the places inside each photo."""
+    error = ((template - _warp(structure, poses, "bilinear")) / _ROBUST).square()
+    weights = steady * inside(poses, *structure.shape[2:])
+    return (weights * error / (1 + error)).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1)
+
+
+def _refine(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor, iterations: int) -> Tensor:
+    """Gauss-Newton steps on shift and turn with the template's own slopes; poses in pixels of `structure`."""
+    _, _, height, width = structure.shape
     y, x = _centred(height, width, structure.device)
     limit = torch.tensor([width * _MOST_SHIFT, height * _MOST_SHIFT, _MOST_TURN], device=structure.device)
-    for _ in range(_ITERATIONS):
-        warped = _warp(structure, poses, "bilinear")
-        right, down = _gradient(warped)
-        jacobian = torch.stack([right, down, -right * y + down * x], 1)[:, :, 0].flatten(2)  # (n, 3, pixels)
-        error = (template - warped).flatten(1)
-        valid = inside(poses, height, width).flatten(1).float()
-        weights = valid / (1 + error.square())  # structure has unit deviation
-        left = torch.einsum("nip,np,njp->nij", jacobian, weights, jacobian)
+    right, down = (slope[0, 0] for slope in _gradient(template))
+    jacobian = torch.stack([right, down, down * x - right * y]).flatten(1)  # (3, pixels)
+    products = (jacobian[:, None] * jacobian[None]).flatten(0, 1)  # (9, pixels)
+    for _ in range(iterations):
+        error = (template - _warp(structure, poses, "bilinear")).flatten(1)
+        weights = (error * (1 / _ROBUST)).square_().add_(1).square_().reciprocal_().mul_(steady.flatten(1))
+        weights.mul_(inside(poses, height, width).flatten(1))
+        left = (weights @ products.T).reshape(-1, 3, 3)
         left = left + 1e-3 * torch.diag_embed(left.diagonal(dim1=1, dim2=2)) + 1e-6 * torch.eye(3, device=left.device)
-        step = torch.linalg.solve(left, torch.einsum("nip,np->ni", jacobian, weights * error))
+        step = torch.linalg.solve(left, error.mul_(weights) @ jacobian.T)
         poses = torch.clamp(poses + step, -limit, limit)
     return poses
 
@@ -158,8 +212,12 @@ def _gradient(images: Tensor) -> tuple[Tensor, Tensor]:
     return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
 
 
-def _mean_structure(structure: Tensor, poses: Tensor) -> Tensor:
-    return _warp(structure, poses, "bilinear").mean(0, keepdim=True)
+def _shared_structure(structure: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]:
+    """The median of the photos' structure, and how steady it is: near 0 where something moves by itself."""
+    warped = _warp(structure, poses, "bilinear")
+    template = warped.median(0, keepdim=True).values
+    spread = (warped - template).abs().median(0, keepdim=True).values
+    return template, 1 / (1 + (spread / _ROBUST).square()).square()
 
 
 def _agreement(structure: Tensor, poses: Tensor) -> Tensor:
@@ -174,11 +232,6 @@ def _correlation(structure: Tensor, template: Tensor, poses: Tensor) -> Tensor:
     warped = _warp(structure, poses, "bilinear")
     mask = inside(poses, *structure.shape[2:])
     return F.cosine_similarity((warped * mask).flatten(1), (template * mask).flatten(1), dim=1)
-
-
-def _largest_move(poses: Tensor, height: int, width: int) -> Tensor:
-    """(n,): how far the farthest corner moves, in pixels."""
-    return poses[:, :2].norm(dim=1) + poses[:, 2].abs() * (height**2 + width**2) ** 0.5 / 2
 
 
 def _centred(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
