@@ -195,3 +195,13 @@ def test_angles_and_strengths_out_of_range_are_refused(light: dict[str, float], 
 def test_a_ring_of_two_lamps_is_refused() -> None:
     with pytest.raises(UserError, match="2 lamps"):
         ring_lights(2, 40, 1)
+
+
+def test_coarser_shadows_are_close_to_the_fine_ones() -> None:
+    x = torch.arange(64, dtype=torch.float64) - 32
+    height = (0.8 * torch.exp(-((x / 6) ** 2))).view(1, 1, 1, 64).expand(1, 1, 50, 64)
+    fine, coarse = (
+        shade(height, PIXEL_MM, STEEL, [Light(0, 40)], ambient=0.4, coarser=factor).radiance for factor in (1, 2)
+    )
+    plain = shade(height, PIXEL_MM, STEEL, [Light(0, 40)], ambient=0.4, shadows=False).radiance
+    assert float((fine - coarse).abs().mean()) < 0.2 * float((fine - plain).abs().mean())

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from handful.cli import app
 from handful.core.errors import UserError
 from handful.light.camera import linearise
 from handful.sealer.defects import KINDS, DefectSettings, defect_settings
@@ -256,3 +257,16 @@ def test_a_file_in_the_folders_place_is_refused_and_kept(tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"Nothing can be written into"):
         render_station(tmp_path / "afile" / "below", 1, width=64, height=64)
     assert (tmp_path / "afile").read_text() == "x"
+
+
+def test_the_command_renders_defects_and_says_where_the_truth_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "p"
+    small = ["--width", "96", "--height", "72", "--defects", "gap,lump", "--defect-share", "1", "--truth", "--json"]
+    assert app.main(["station", str(out), "-n", "2", *small]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["photos"] == ["gap/station_000.png", "lump/station_001.png"]
+    assert (Path(document["truth"]) / "height/lump/station_001.png").exists()
+    assert app.main(["station", str(tmp_path / "q"), "--defects", "lamp"]) == 2
+    assert "Did you mean 'lump'?" in capsys.readouterr().err
