@@ -284,6 +284,7 @@ def test_samples_come_from_every_finished_member_and_each_is_a_drawing_of_one() 
         distances = (drawings - sample).abs().amax((1, 2, 3))
         assert distances.min() < 1e-5
         drawn_from[int(distances.argmin())] += 1
+        assert fleet.sources([seed]) == [int(distances.argmin())]
     assert len(drawn_from) == 3
 
 

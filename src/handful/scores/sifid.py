@@ -35,7 +35,7 @@ from handful.scores.jackknife import Spread, interval, spread
 
 FACTS = ScoreFacts(
     better="lower",
-    perfect="0, which is a copy; between the two anchors is as good as real photos are",
+    perfect="0, which is a copy; about photo_to_photo is as good as another real photo is",
     best=0.0,
     least_reference=1,
     least_samples=1,
