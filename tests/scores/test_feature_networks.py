@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from handful.core.errors import UserError
 from handful.scores.features import FeatureExtractor, load_network
 from handful.scores.networks import NETWORKS, efficientnet_lite0, inception_2015
 from handful.scores.networks.archive import read_archive_tensors
-from handful.scores.networks.layers import ConvNorm, convolve_relu, fold_batch_norms
+from handful.scores.networks.layers import ConvNorm, convolve, fold_batch_norms, from_blocks, to_blocks
 from handful.scores.weights import find_weights
 
 ORACLES = Path(__file__).parents[1] / "oracles"
@@ -104,10 +105,10 @@ def test_reading_an_archive_runs_nothing_that_it_names(tmp_path: Path) -> None:
     assert not made.exists()
 
 
-@pytest.mark.parametrize("module", [inception_2015, efficientnet_lite0])
-def test_folding_batch_norms_leaves_features_as_they_were(module: object) -> None:
+def random_network(module: ModuleType) -> nn.Module:
+    """A network with batch norms that do something."""
     torch.manual_seed(0)
-    network: nn.Module = module.build().eval()
+    network: nn.Module = module.build().eval().requires_grad_(False)
     random = torch.Generator().manual_seed(1)
     for block in network.modules():
         if isinstance(block, nn.BatchNorm2d):
@@ -115,7 +116,13 @@ def test_folding_batch_norms_leaves_features_as_they_were(module: object) -> Non
             block.bias.data.uniform_(-0.1, 0.1, generator=random)
             block.running_mean.uniform_(-0.1, 0.1, generator=random)
             block.running_var.uniform_(0.8, 1.2, generator=random)
-    image = torch.rand(1, 3, 96, 96, generator=random)
+    return network
+
+
+@pytest.mark.parametrize("module", [inception_2015, efficientnet_lite0])
+def test_folding_batch_norms_leaves_features_as_they_were(module: ModuleType) -> None:
+    network = random_network(module)
+    image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         before = network(image)
         fold_batch_norms(network)
@@ -125,11 +132,47 @@ def test_folding_batch_norms_leaves_features_as_they_were(module: object) -> Non
     assert float((after - before).norm() / before.norm()) < 1e-5
 
 
+@pytest.mark.parametrize("folded", [False, True])
+def test_inception_is_the_same_in_float64_but_for_rounding(folded: bool) -> None:
+    exact = random_network(inception_2015).double()
+    network = random_network(inception_2015)
+    if folded:
+        fold_batch_norms(network)
+        network.to(memory_format=torch.channels_last)
+    image = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        wanted, found = exact(image.double()), network(image)
+    assert wanted.dtype == torch.float64 and found.dtype == torch.float32
+    assert float((found - wanted).norm() / wanted.norm()) < 2e-6
+
+
+def test_an_inception_feature_does_not_depend_on_its_neighbours_or_its_place() -> None:
+    extractor = FeatureExtractor("inception-2015")
+    extractor.module = extractor.made_ready(random_network(inception_2015))
+    images = np.random.default_rng(0).uniform(-1, 1, (7, 3, 96, 96)).astype(np.float32)
+    together = extractor(images)
+    np.testing.assert_array_equal(extractor(images[::-1].copy())[::-1], together)
+    np.testing.assert_array_equal(extractor(images[4:5])[0], together[4])
+    assert np.abs(together[0] - together[1]).max() > 0
+
+
+def test_onednns_layout_changes_nothing_but_the_order_of_sums() -> None:
+    random = torch.Generator().manual_seed(0)
+    conv = nn.Conv2d(32, 24, 3).requires_grad_(False)
+    image = torch.randn(2, 32, 20, 17, generator=random).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        found = from_blocks(convolve(conv, to_blocks(image), relu=True))
+        assert found.is_contiguous(memory_format=torch.channels_last) and not found.is_mkldnn
+        torch.testing.assert_close(found, convolve(conv, image, relu=True))
+        assert to_blocks(image.double()).dtype == torch.float64 and not to_blocks(image.double()).is_mkldnn
+    assert to_blocks(image) is image  # where gradients may be asked for: the ordinary route
+
+
 def test_the_fused_convolution_gives_the_bits_of_the_plain_one() -> None:
     random = torch.Generator().manual_seed(0)
     conv = torch.nn.Conv2d(5, 7, (3, 1), stride=2, padding=(1, 0))
     image = torch.randn(2, 5, 17, 12, generator=random).contiguous(memory_format=torch.channels_last)
-    plain = convolve_relu(conv, image)
+    plain = convolve(conv, image, relu=True)
     assert plain.requires_grad and plain.min() == 0  # with gradients: the ordinary route
     with torch.inference_mode():
-        assert torch.equal(convolve_relu(conv, image), plain)
+        assert torch.equal(convolve(conv, image, relu=True), plain)

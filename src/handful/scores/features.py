@@ -37,6 +37,9 @@ from handful.scores.weights import find_weights
 BATCH_IMAGES = 16
 """Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
 
+_WAY = 2
+"""Raised when networks are computed in another way that rounds otherwise: features of two ways are never mixed."""
+
 
 def preprocess(pixels: Integers, bit_depth: int, network: Network) -> Floats:
     """Integers (h, w) or (h, w, 3) -> the network's input, float32 (3, side_px, side_px)."""
@@ -177,6 +180,7 @@ def extract_features(
             "precision": str(extractor.dtype),
             "device": extractor.device.type,
             "batch_images": BATCH_IMAGES,
+            "way": _WAY,
             "torch": metadata.version("torch"),
             "pillow": metadata.version("pillow"),
         }

@@ -15,16 +15,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks.layers import ConvNorm, convolve_relu
+from handful.scores.networks.layers import ConvNorm, convolve, from_blocks, to_blocks
 
 
 class Conv(ConvNorm):
     """Convolution, batch norm, ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.bn, nn.Identity):  # folded into the convolution
-            return convolve_relu(self.conv, x)
+        if self.folded:
+            return convolve(self.conv, x, relu=True)
         return F.relu(super().forward(x), inplace=True)
+
+    def of_average(self, x: Tensor) -> Tensor:
+        """forward(average_pool(x)). A folded 1x1 convolution goes first, as the pool then has fewer channels: both are
+        linear, and an average leaves the bias as it is."""
+        if self.folded:
+            return torch.relu_(average_pool(convolve(self.conv, x, relu=False)))
+        return self.forward(average_pool(x))
 
 
 def average_pool(x: Tensor) -> Tensor:
@@ -48,7 +55,7 @@ class Mixed35(nn.Module):
         one = self.branch1x1(x)
         five = self.branch5x5_2(self.branch5x5_1(x))
         three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([one, five, three, self.branch_pool(average_pool(x))], 1)
+        return torch.cat([one, five, three, self.branch_pool.of_average(x)], 1)
 
 
 class Reduce35To17(nn.Module):
@@ -94,7 +101,7 @@ class Mixed17(nn.Module):
         seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
-        return torch.cat([one, seven, double, self.branch_pool(average_pool(x))], 1)
+        return torch.cat([one, seven, double, self.branch_pool.of_average(x)], 1)
 
 
 class Reduce17To8(nn.Module):
@@ -135,7 +142,10 @@ class Mixed8(nn.Module):
         one = self.branch1x1(x)
         three = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        pooled = F.max_pool2d(x, 3, stride=1, padding=1) if self.max_pool else average_pool(x)
+        if self.max_pool:
+            pooled = self.branch_pool(F.max_pool2d(x, 3, stride=1, padding=1))
+        else:
+            pooled = self.branch_pool.of_average(x)
         return torch.cat(
             [
                 one,
@@ -143,7 +153,7 @@ class Mixed8(nn.Module):
                 self.branch3x3_2b(three),
                 self.branch3x3dbl_3a(double),
                 self.branch3x3dbl_3b(double),
-                self.branch_pool(pooled),
+                pooled,
             ],
             1,
         )
@@ -172,15 +182,17 @@ class Inception2015(nn.Module):
         self.Mixed_7c = Mixed8(2048, max_pool=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.Conv2d_1a_3x3.folded:
+            x = to_blocks(x)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # (n, 64, 147, 147)
         x = F.max_pool2d(x, 3, stride=2)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))  # (n, 192, 71, 71)
-        x = F.max_pool2d(x, 3, stride=2)
+        x = from_blocks(F.max_pool2d(x, 3, stride=2))
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))  # (n, 288, 35, 35)
         x = self.Mixed_6a(x)
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(x))))  # (n, 768, 17, 17)
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))  # (n, 2048, 8, 8)
-        return x.float().mean((2, 3))
+        return x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 def build() -> nn.Module:

@@ -22,22 +22,46 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False)
         self.bn: nn.Module = nn.BatchNorm2d(channels_out, eps=0.001)
 
+    @property
+    def folded(self) -> bool:
+        """Whether the batch norm has gone into the convolution."""
+        return isinstance(self.bn, nn.Identity)
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.bn(self.conv(x))
         return out
 
 
-def convolve_relu(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """ReLU of a convolution; in one pass over memory where oneDNN can (CPU, no gradients): the same bits, sooner."""
-    if x.device.type == "cpu" and not torch.is_grad_enabled() and _FUSES_RELU:
+def convolve(conv: nn.Conv2d, x: Tensor, relu: bool) -> Tensor:
+    """A convolution, and ReLU of it in one pass over memory where oneDNN can: the same bits, sooner."""
+    if _is_for_onednn(x):
+        attribute = "relu" if relu else "none"
         fused: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups, "relu", [], ""
+            x, conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups, attribute, [], ""
         )
         return fused
-    return torch.relu_(conv(x))
+    out: Tensor = conv(x)
+    return torch.relu_(out) if relu else out
 
 
-_FUSES_RELU = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
+def to_blocks(x: Tensor) -> Tensor:
+    """float32 (n, c, h, w) in oneDNN's own layout, where it has one: its convolutions there are as fast as on
+    channels-last tensors, and round large images less (docs/findings/speed.md)."""
+    return x.contiguous().to_mkldnn() if _is_for_onednn(x) and x.dtype is torch.float32 else x
+
+
+def from_blocks(x: Tensor) -> Tensor:
+    """An ordinary tensor again, channels last."""
+    return x.to_dense().contiguous(memory_format=torch.channels_last) if x.is_mkldnn else x
+
+
+def _is_for_onednn(x: Tensor) -> bool:
+    """On a CPU, without gradients, in a precision that it computes in."""
+    inference = x.device.type == "cpu" and not torch.is_grad_enabled() and x.dtype is not torch.float64
+    return inference and _HAS_ONEDNN
+
+
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
