@@ -188,10 +188,15 @@ def good_samples(module: ModuleType, world: World, count: int) -> tuple[Any, lis
 
 
 def worsen(module: ModuleType, world: World, samples: Any, level: float) -> Any:
-    """Samples as this score must not like them: noisier, or, where it sees variety, more of them one picture."""
+    """Samples as this score must not like them: noisier; where it sees variety, more of them one picture; where it sees
+    novelty, more of them copies of training photos."""
     if module.FACTS.sees == "closeness":
         return world.corrupt(samples, level)
     alike = round(len(samples) * level / 5)
+    if module.FACTS.sees == "novelty":
+        photos = world.draw(2, world.photos)
+        mixed = [photos[row % world.photos] if row < alike else samples[row] for row in range(len(samples))]
+        return np.stack(mixed) if isinstance(samples, np.ndarray) else mixed
     rows = [0 if row < alike else row for row in range(len(samples))]
     return samples[rows] if isinstance(samples, np.ndarray) else [samples[row] for row in rows]
 
@@ -231,7 +236,10 @@ def test_growing_corruption_scores_ever_worse(comparing: ModuleType) -> None:
     clean, made_from = good_samples(comparing, world, world.samples)
     grown = [worsen(comparing, world, clean, level) for level in (0, 0.5, 1, 2, 4)]
     values = [badness(comparing.score(world.sets(one, made_from=made_from)), comparing.FACTS) for one in grown]
-    assert all(worse > better for better, worse in itertools.pairwise(values)), values
+    worst = comparing.FACTS.worst
+    end = np.inf if worst is None else abs(worst - comparing.FACTS.best)  # what has reached its end can only stay there
+    assert all(worse > better or worse == better == end for better, worse in itertools.pairwise(values)), values
+    assert values[-1] > values[0]
 
 
 def test_the_order_of_images_does_not_matter(module: ModuleType) -> None:

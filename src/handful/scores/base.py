@@ -41,8 +41,10 @@ class ScoreFacts:
     made from. 'nothing': it describes the samples alone, reads no photo, and so cannot say how good they are."""
     needs: Literal["features", "images"] = "features"
     """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
-    sees: Literal["closeness", "variety"] = "closeness"
-    """What makes it worse: samples farther from photos, or samples more like each other."""
+    sees: Literal["closeness", "variety", "novelty"] = "closeness"
+    """What makes it worse: samples farther from photos, samples more like each other, or more copies among them."""
+    worst: float | None = None
+    """Where it stops, however bad samples get: a share of none. None: nowhere."""
     network: str = ""
     """The one that an image score asks `ImageSets.network` or `ImageSets.logits` for; '' where it needs none."""
     version: int = 1
