@@ -19,6 +19,7 @@ from handful.cli import (
     generators,
     photos,
     plan,
+    relight,
     report,
     sample,
     score,
@@ -34,6 +35,7 @@ from handful.core.workspace import Workspace
 COMMANDS: list[ModuleType] = [
     station,
     photos,
+    relight,
     plan,
     dataset,
     generators,

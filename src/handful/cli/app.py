@@ -16,6 +16,7 @@ from handful.cli import (
     generators,
     photos,
     plan,
+    relight,
     report,
     sample,
     score,
@@ -54,6 +55,7 @@ for name, module in {
     "scores": scores,
     "weights": weights,
     "station": station,
+    "relight": relight,
     "withdraw": withdraw,
 }.items():
     app.command(name, epilog=f"Example: {module.EXAMPLE}")(module.command)

@@ -7,6 +7,7 @@ Belhumeur, Kriegman, Yuille 1999): a flatter part under a lower light looks the 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 from torch import Tensor
 
+from handful.core.decode import UnreadablePhoto, decode_photo
 from handful.core.errors import UserError
 
 CONTACT_ANGLES_DEG = (5.0, 120.0)
@@ -103,3 +105,31 @@ def check_contact_angle(contact_angle_deg: float) -> None:
             f"It lies from {least:g} to {most:g}: 20 to 90 for sealant on metal.",
             "Give another --contact-angle.",
         )
+
+
+def read_height(path: Path, unit_mm: float) -> Tensor:
+    """A height file as (1, 1, h, w) in mm: .npy (h, w) in mm, or an integer grey picture in steps of `unit_mm`.
+
+    Raises:
+        UserError: unreadable, not grey, or with values that are not finite.
+    """
+    try:
+        plane = np.load(path) if path.suffix == ".npy" else decode_photo(path).pixels * unit_mm
+    except (OSError, ValueError, UnreadablePhoto) as error:
+        reason = error.reason if isinstance(error, UnreadablePhoto) else str(error)
+        raise _no_height(path, f"cannot be read: {reason}") from None
+    if plane.ndim != 2 or plane.dtype.kind not in "fiu":
+        raise _no_height(path, f"holds {plane.dtype} of the shape {plane.shape}")
+    height = torch.from_numpy(plane.astype(np.float64))[None, None]
+    unknown = int((~torch.isfinite(height)).sum())
+    if unknown:
+        raise _no_height(path, f"has {unknown} of {height.numel()} values that are not finite (NaN or infinite)")
+    return height
+
+
+def _no_height(path: Path, what: str) -> UserError:
+    return UserError(
+        f"The height file {path} {what}.",
+        "A height is one finite number a pixel: .npy (h, w) in mm, or a grey picture in steps of --height-unit-mm.",
+        "Fill the gaps, or give the mask alone: then a bead's cross-section is assumed.",
+    )

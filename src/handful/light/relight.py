@@ -180,8 +180,7 @@ class Relighter:
             shine = torch.minimum(self.gloss, photo)
             relit = (photo - shine) * (1 + self.held * (ratio - 1)) + shine + self.held * (gloss - self.gloss)
             relit = relit.clamp(min=0)
-        relit = relit * change.gain * _corner_falloff(change.falloff, photo)
-        return torch.where(self.scene.clipped, photo, relit)
+        return scale_light(relit, photo, self.scene.clipped, change)
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
         """Matt shading of a white surface and gloss, each (1, h, w)."""
@@ -289,10 +288,21 @@ def _non_negative(layers: Tensor, wanted: Tensor) -> Tensor:
     return strengths
 
 
-def _corner_falloff(falloff: float, photo: Tensor) -> Tensor:
-    """(1, h, w): 1 in the middle, 1 - falloff in the corners, with the square of the distance between."""
+def scale_light(relit: Tensor, photo: Tensor, clipped: Tensor, change: Change) -> Tensor:
+    """`relit` under the change's gain and falloff; clipped pixels as in the photo. All (1 or 3, h, w), linear."""
     y, x = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in photo.shape[-2:])
-    return (1 - falloff * (y[:, None] ** 2 + x[None, :] ** 2) / 2)[None]
+    corner = (y[:, None] ** 2 + x[None, :] ** 2) / 2  # 0 in the middle, 1 in the corners
+    return torch.where(clipped, photo.double(), relit * change.gain * (1 - change.falloff * corner))
+
+
+def assumed_light(azimuth_deg: float, elevation_deg: float) -> FittedLight:
+    """The stated light of a photo whose shape comes from its shading: a fit would only find what went in.
+
+    Ambient light is assumed at 0.3 of the lamp, and no gloss.
+    """
+    _check("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
+    _check("elevation of the photo", elevation_deg, ELEVATIONS_DEG[0], 85, "degrees")
+    return FittedLight(azimuth_deg % 360, elevation_deg, 0.3, 0.0, float("nan"), (), given=True, loss=float("nan"))
 
 
 def _check(name: str, value: float | None, least: float, most: float, unit: str) -> None:
