@@ -27,7 +27,7 @@ from handful.generators.patch_diffusion_parts.aligned import AlignedSampler, Var
 from handful.generators.patch_diffusion_parts.passport import rebuild, write_passport
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 
-FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algorithmicMedia")
+FACTS = Facts(least_photos=2, least_side_px=16, trains=False, source_type="algorithmicMedia")
 
 
 class PatchDiffusionSettings(Settings):
