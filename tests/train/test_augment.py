@@ -8,7 +8,7 @@ import torch
 from handful.core.seeds import torch_stream
 from handful.train.augment import Operation, build_augment, color, cutout, flip, translation
 
-OPERATIONS: tuple[Operation, ...] = ("flip", "color", "translation", "cutout")
+OPERATIONS: tuple[Operation, ...] = ("classic", "flip", "color", "translation", "cutout")
 
 
 def images(n: int = 200, channels: int = 3, height: int = 24, width: int = 32) -> torch.Tensor:

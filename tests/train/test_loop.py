@@ -18,7 +18,7 @@ from handful.core.images import read_png, unit_to_integers
 from handful.core.progress import Event, read_events
 from handful.core.workspace import write_atomically
 from handful.generators.restore import build_generator, restore_run
-from handful.train.loop import TrainSettings
+from handful.train.loop import TrainSettings, train_generator
 from handful.train.previews import contact_sheet
 from handful.train.run_folder import RunFolder
 
@@ -507,3 +507,16 @@ def test_settings_read_a_command_line_and_refuse_nonsense() -> None:
         TrainSettings(budget="3 weeks")
     with pytest.raises(ValueError, match="augment"):
         TrainSettings.model_validate({"augment": "flip,mirror"})
+
+
+def test_photos_augmented_alone_change_what_is_learned_and_repeat(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    dataset = make_dataset()
+
+    def weights(folder: str, **changes: Any) -> str | None:
+        settings = TrainSettings(budget="3steps", batch=4, forecast=False, preview_images=0, **changes)
+        return train_generator(str(HERE / "tiny_generator.py"), dataset, tmp_path / folder, settings).weights_sha256
+
+    plain, changed = weights("a"), weights("b", augment_photos=("cutout",))
+    assert plain != changed
+    assert changed == weights("c", augment_photos=("cutout",))
+    assert plain == weights("d", augment_photos=())

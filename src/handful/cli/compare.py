@@ -41,6 +41,7 @@ def command(
     split_seed: Annotated[int | None, typer.Option(help="Decides which groups are held out.")] = None,
     batch: options.Batch = None,
     augment: options.Augment = None,
+    augment_photos: options.AugmentPhotos = None,
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
@@ -60,7 +61,8 @@ def command(
         generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
         samples=samples, protocol=options.words(protocol), features=options.words(features), jobs=jobs, fit=fit,
         filter=filter, channels=channels, heldout=heldout, folds=folds, split=split, group_by=group_by,
-        split_seed=split_seed, batch=batch, augment=options.words(augment), device=device, precision=precision,
+        split_seed=split_seed, batch=batch, augment=options.words(augment),
+        augment_photos=options.words(augment_photos), device=device, precision=precision,
         deterministic=deterministic, threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}

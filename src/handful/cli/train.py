@@ -23,6 +23,7 @@ def command(
     assignments: options.Assignments = None,
     batch: options.Batch = None,
     augment: options.Augment = None,
+    augment_photos: options.AugmentPhotos = None,
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
@@ -39,7 +40,8 @@ def command(
     from handful.train.settings import TrainSettings
 
     flags = options.given(
-        budget=budget, batch=batch, augment=options.words(augment), device=device, precision=precision,
+        budget=budget, batch=batch, augment=options.words(augment),
+        augment_photos=options.words(augment_photos), device=device, precision=precision,
         threads=threads, deterministic=deterministic, tuned=False if untuned else None,
     )  # fmt: skip
     settings = parse_settings(TrainSettings, flags, "handful train")

@@ -45,6 +45,35 @@ class ClassicSettings(Settings):
     """Standard deviation of Gaussian pixel noise, as a share of the grey range."""
 
 
+DRAWS = 7
+"""Uniform numbers that decide the changes of one image."""
+
+
+def vary(photos: Tensor, draws: Tensor, noise: Tensor, settings: ClassicSettings) -> Tensor:
+    """Photos (n, c, h, w) in [-1, 1], each changed within the settings' ranges; differentiable.
+
+    Args:
+        photos: one for each image.
+        draws: (n, DRAWS), uniform on [0, 1).
+        noise: standard normal, shaped as the photos.
+        settings: the ranges.
+    """
+    n, (height, width) = len(photos), photos.shape[2:]
+    right, down, turn, gain, contrast = (draws[:, :5] * 2 - 1).T.to(photos)
+    images = (photos + 1) / 2  # kornia's range: [0, 1]
+    for axis, allowed in ((3, settings.flip_horizontal), (2, settings.flip_vertical)):
+        flipped = (draws[:, axis + 3] < 0.5) & allowed
+        images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(axis), images)
+    centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]]).to(images).expand(n, 2)
+    matrix = get_rotation_matrix2d(centre, turn * settings.turn_degrees, torch.ones(n, 2).to(images))
+    matrix[:, :, 2] += torch.stack([right * width, down * height], dim=1) * settings.shift
+    images = warp_affine(images, matrix, (height, width), mode="bicubic", padding_mode="reflection")
+    images = adjust_contrast(images, 1 + gain * settings.gain)  # kornia's name for a factor on grey values
+    images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * settings.contrast)
+    images = images + noise.to(images) * settings.noise
+    return images.clamp(0, 1) * 2 - 1
+
+
 class Classic(Generator):
     """A bank of photos; a seed picks one and decides every change."""
 
@@ -60,26 +89,11 @@ class Classic(Generator):
         self.bank.fill(photos)
 
     def sample(self, seeds: Sequence[int]) -> Tensor:
-        set_to, photos = self.settings, self.bank.photos
-        n, (height, width) = len(seeds), photos.shape[2:]
         random = self._streams(seeds)
-        picks = self._pick(random)
-        draws = torch.stack([torch.rand(7, generator=one) for one in random])  # (n, 7), uniform on [0, 1)
+        photos = self.bank.photos[self._pick(random)]
+        draws = torch.stack([torch.rand(DRAWS, generator=one) for one in random])
         noise = torch.stack([torch.randn(photos.shape[1:], generator=one) for one in random])
-        right, down, turn, gain, contrast = (draws[:, :5] * 2 - 1).T.to(photos)
-
-        images = (photos[picks] + 1) / 2  # kornia's range: [0, 1]
-        for axis, allowed in ((3, set_to.flip_horizontal), (2, set_to.flip_vertical)):
-            flipped = (draws[:, axis + 3] < 0.5) & allowed
-            images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(axis), images)
-        centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]]).to(images).expand(n, 2)
-        matrix = get_rotation_matrix2d(centre, turn * set_to.turn_degrees, torch.ones(n, 2).to(images))
-        matrix[:, :, 2] += torch.stack([right * width, down * height], dim=1) * set_to.shift
-        images = warp_affine(images, matrix, (height, width), mode="bicubic", padding_mode="reflection")
-        images = adjust_contrast(images, 1 + gain * set_to.gain)  # kornia's name for a factor on grey values
-        images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * set_to.contrast)
-        images = images + noise.to(images) * set_to.noise
-        return images.clamp(0, 1) * 2 - 1
+        return vary(photos, draws, noise, self.settings)
 
     def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
         return self._pick(self._streams(seeds))

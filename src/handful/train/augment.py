@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from handful.generators.base import Augment
+from handful.generators.classic import DRAWS, ClassicSettings, vary
 
-Operation = Literal["flip", "color", "translation", "cutout"]
+Operation = Literal["classic", "flip", "color", "translation", "cutout"]
 
 _SHIFT_SHARE = 1 / 8
 _CUTOUT_SHARE = 1 / 2
@@ -34,6 +35,13 @@ def build_augment(operations: Sequence[Operation]) -> Augment:
         return images
 
     return augment
+
+
+def classic(images: Tensor, random: torch.Generator) -> Tensor:
+    """What the generator `classic` does, with its default ranges: small shift and turn, gain, contrast, noise."""
+    draws = torch.rand(len(images), DRAWS, generator=random)
+    noise = torch.randn(images.shape, generator=random)
+    return vary(images, draws, noise, ClassicSettings())
 
 
 def flip(images: Tensor, random: torch.Generator) -> Tensor:
@@ -95,4 +103,4 @@ def _near_random_centre(side: int, n: int, images: Tensor, random: torch.Generat
     return ((places >= start) & (places < start + length)).to(images.device)
 
 
-_OPERATIONS = {"flip": flip, "color": color, "translation": translation, "cutout": cutout}
+_OPERATIONS = {"classic": classic, "flip": flip, "color": color, "translation": translation, "cutout": cutout}

@@ -164,7 +164,7 @@ def _train(
     learner = build_learner()
     learner.to(runtime.device, runtime.memory_format)
     photos = source.photos.to(runtime.device)  # (n, c, h, w)
-    augment = build_augment(settings.augment)
+    augment, augment_photos = build_augment(settings.augment), build_augment(settings.augment_photos)
     budget = resolve_budget(settings.budget, settings.batch, len(photos))
 
     # Resume: weights and standing are those of the newest checkpoint; what came after it never happened
@@ -233,7 +233,8 @@ def _train(
         while facts.trains and (progress < 1 or standing.step == 0):
             # Learn from one batch
             indices = batch_indices(run.seed, standing.step, settings.batch, len(photos)).to(runtime.device)
-            batch = photos[indices].contiguous(memory_format=runtime.memory_format)  # (b, c, h, w)
+            batch = augment_photos(photos[indices], torch_stream(run.seed, "train/augment photos", standing.step))
+            batch = batch.contiguous(memory_format=runtime.memory_format)  # (b, c, h, w)
             clock = Clock(standing.step, standing.images, progress, torch_stream(run.seed, "train", standing.step))
             with runtime.autocast():
                 losses = losses_to_floats(learner.step(batch, clock, augment))

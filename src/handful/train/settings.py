@@ -29,7 +29,10 @@ class TrainSettings(Settings):
     most_photos: int | None = Field(None, ge=1)
     """Train on at most so many of the training photos, taken evenly in file order; None takes all."""
     augment: Annotated[tuple[Operation, ...], BeforeValidator(_split_names)] = ()
-    """Differentiable augmentations of photos and samples alike: flip, color, translation, cutout."""
+    """Differentiable augmentations of photos and samples alike: classic, flip, color, translation, cutout."""
+    augment_photos: Annotated[tuple[Operation, ...], BeforeValidator(_split_names)] = ()
+    """The same operations on the photos of a batch alone, as is usual for classifiers. What they change the generator
+    learns to draw. Methods that do not look at batches (singan) leave them out."""
     ema: bool = True
     """Sample from averaged weights."""
     ema_half_life_images: float = Field(1000.0, gt=0)
