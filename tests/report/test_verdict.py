@@ -351,3 +351,22 @@ def test_a_claim_against_classic_that_a_second_space_contradicts_is_withdrawn() 
     verdict = judge(cards + seen_by_pixels("dcgan", 0.5, 10) + seen_by_pixels("classic", 0.1, 10))
     assert verdict.anchors[0].word == "undecided" and verdict.sentence.endswith("is undecided after 10 paired runs.")
     assert any("they differ on dcgan against classic" in line for line in verdict.why)
+
+
+LITE = "heldout-v1+efficientnet-lite0"
+
+
+def test_the_network_named_first_decides_whatever_its_cards_are_called() -> None:
+    usual = [card("dcgan", 0.02), card("began", 0.08)]
+    other = [card("dcgan", 0.02, protocol=LITE), card("began", 0.08, protocol=LITE), card("singan", 0.1, protocol=LITE)]
+    assert judge(usual + other, (LITE, "heldout-v1")).protocol == LITE
+    assert judge(usual + other, ("heldout-v1", LITE)).protocol == "heldout-v1", "fewer runs do not change who decides"
+    assert judge(other, ("heldout-v1", LITE)).protocol == LITE, "nothing of the first could be scored"
+
+
+def test_without_a_plan_the_usual_network_decides_where_both_saw_as_much() -> None:
+    short = "heldout-v1+a"
+    cards = [card(name, kid, protocol=one) for one in (short, "heldout-v1") for name, kid in (("a", 0.1), ("b", 0.2))]
+    assert judge(cards).protocol == "heldout-v1"
+    long = [one.model_copy(update={"protocol": LITE, "protocol_fingerprint": LITE}) for one in cards[2:]]
+    assert judge([*cards[:2], *long]).protocol == short, "by name, not by length"

@@ -36,9 +36,10 @@ def write_images(folder: Path, images: Sequence[Integers]) -> list[str]:
 
 
 def write_dataset(
-    folder: Path, images: Sequence[Integers], folds: Sequence[int | None], tiles: int = 1
+    folder: Path, images: Sequence[Integers], folds: Sequence[int | None], tiles: int = 1, alike: int = 1
 ) -> DatasetManifest:
-    """A data set in which image i is held out in folds[i]; `tiles` images in a row are of one photo."""
+    """A data set in which image i is held out in folds[i]; `tiles` images in a row are of one photo, `alike` photos in
+    a row are near-duplicates."""
     names = write_images(folder / "images", images)
     manifest = DatasetManifest(
         canvas=Size(width=images[0].shape[1], height=images[0].shape[0]),
@@ -55,7 +56,7 @@ def write_dataset(
                 file=f"images/{name}",
                 photo=names[row - row % tiles],
                 pixels_sha256=pixels_sha256(image),
-                group=row,
+                group=row // (tiles * alike),
                 fold=fold,
             )
             for row, (name, image, fold) in enumerate(zip(names, images, folds, strict=True))

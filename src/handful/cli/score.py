@@ -43,5 +43,6 @@ def command(
         rows.append((score.name, f"{score.value:.4g}", interval, str(score.n_reference), str(score.m_samples)))
     lines = [f"{card.generator} under {card.protocol}, features {features}", *table_lines(rows)]
     lines += [f"note ({score.name}): {text}" for score in card.scores for text in score.notes]
+    lines += [f"note: {text}" for text in card.notes]
     lines += [f"left out ({name}): {reason}" for name, reason in card.left_out.items()]
     emit(as_json, card.model_dump(mode="json"), lines)

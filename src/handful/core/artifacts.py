@@ -364,8 +364,9 @@ class Score(Settings):
     """When not to trust the number, each one sentence."""
     details: dict[str, float] = {}
     per_photo: tuple[float, ...] = ()
-    """What each reference photo adds, in an order that the photos alone decide; their mean is the value. Two cards on
-    the same photos can so be compared photo by photo. Empty where a score is no mean over photos."""
+    """What each reference photo adds (near-duplicates together count as one), in an order that the photos alone decide;
+    their mean is the value. Two cards on the same photos can so be compared photo by photo. Empty where a score is no
+    mean over photos."""
 
 
 class ScoreCard(Artifact):
@@ -389,6 +390,8 @@ class ScoreCard(Artifact):
     scores: tuple[Score, ...]
     left_out: dict[str, str] = {}
     """Score that could not be given -> why: too few images, images too small, a network that is not here."""
+    notes: tuple[str, ...] = ()
+    """What holds for all its scores, each one sentence."""
     worst: tuple[str, ...]
     """Sample files farthest from the reference photos, worst first; empty on a card without features."""
     nearest: tuple[tuple[str, str, float], ...]

@@ -43,7 +43,7 @@ def build_report(work: Path) -> ReportResult:
         UserError: `work` is no workspace, a manifest in it is damaged, or the disk is full.
     """
     evidence = collect(work)
-    verdict = judge(evidence.cards)
+    verdict = judge(evidence.cards, evidence.plan.protocols if evidence.plan else ())
     tables = build_tables(evidence.cards)
     out = evidence.workspace.report
     sweep_temporaries(out)

@@ -89,7 +89,7 @@ def _part(name: str, folder: Path) -> Part:
     for table in build_tables(evidence.cards):
         if table.protocol not in tables or len(table.rows) > len(tables[table.protocol].rows):
             tables[table.protocol] = table
-    return Part(name, evidence, judge(evidence.cards), tables)
+    return Part(name, evidence, judge(evidence.cards, evidence.plan.protocols if evidence.plan else ()), tables)
 
 
 def _heading(part: Part) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def _table(cards: Sequence[ScoreCard], names: dict[str, str]) -> Table:
         contestants.setdefault(names[card.run_id], []).append(card)
     several = any(len(own) > 1 for own in contestants.values())
     notes = {f"{score.name}: {note}": None for card in ordered for score in card.scores for note in score.notes}
+    notes |= {note: None for card in ordered for note in card.notes}
     notes |= {f"{name} is left out. {why}": None for card in ordered for name, why in card.left_out.items()}
     return Table(
         protocol=first.protocol,

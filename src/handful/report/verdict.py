@@ -40,12 +40,18 @@ class Verdict(Settings):
     protocol_fingerprint: str | None
 
 
-def judge(cards: Sequence[ScoreCard]) -> Verdict:
-    """The verdict that these score cards allow."""
+def judge(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> Verdict:
+    """The verdict that these score cards allow.
+
+    Args:
+        cards: of one data set or several; those that cannot be compared stand apart.
+        protocols: names of cards, first the one that decides: it was chosen before anything was seen. Without them the
+            usual network decides where it looked at as many runs as another.
+    """
     names = name_contestants(cards)
     copying = {names[card.run_id] for card in cards if is_copying(card)}
     judged = [card for card in cards if card.protocol.startswith("heldout")]
-    heldout = largest_group([card for card in judged if find(card, PRIMARY)])
+    heldout = deciding_group([card for card in judged if find(card, PRIMARY)], protocols)
     ranked: dict[str, dict[Cell, Score]] = {}
     anchors: dict[str, dict[Cell, Score]] = {}
     for card in heldout:
@@ -101,9 +107,16 @@ def is_copying(card: ScoreCard) -> bool:
     return nearest is not None and nearest.high is not None and nearest.high < COPYING_BELOW
 
 
-def largest_group(cards: Sequence[ScoreCard]) -> list[ScoreCard]:
-    """The cards of one protocol fingerprint and one data set with most runs of generators; never a mixture."""
-    return max(_groups(cards), key=lambda group: (_runs(group), -len(group[0].protocol)), default=[])
+def deciding_group(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> list[ScoreCard]:
+    """The cards of one protocol fingerprint and one data set, never a mixture: of the first of these protocols that has
+    any, and of its groups the one with most runs of generators."""
+
+    def rank(group: Sequence[ScoreCard]) -> tuple[int, int, bool, str]:
+        name = group[0].protocol
+        place = protocols.index(name) if name in protocols else len(protocols)
+        return place, -_runs(group), "+" in name, name  # the usual network's cards have no network in their name
+
+    return min(_groups(cards), key=rank, default=[])
 
 
 def other_spaces(cards: Sequence[ScoreCard], chosen: Sequence[ScoreCard]) -> list[list[ScoreCard]]:
@@ -163,7 +176,7 @@ def _copying_words(cards: Sequence[ScoreCard]) -> list[str]:
 
 def _training_words(cards: Sequence[ScoreCard]) -> str:
     """What the best place of `copies` on a training protocol means."""
-    group = largest_group([card for card in cards if card.protocol.startswith("training")])
+    group = deciding_group([card for card in cards if card.protocol.startswith("training")])
     scored = [(score.value, card) for card in group if (score := find(card, PRIMARY))]
     if not scored:
         return ""

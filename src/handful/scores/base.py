@@ -63,7 +63,8 @@ class FeatureSets:
     heldout: Features
     """The photos that it never saw; may have 0 rows."""
     reference_photos: PhotoNumbers | None = None
-    """The photo that each row was made from, by number: tiles of one photo share it. None: each row is a photo."""
+    """The photo that each row was made from, by number: tiles of one photo share it, and so do near-duplicates, which
+    are no independent pictures (`ImageSet.photo_numbers`). None: each row is a photo."""
     training_photos: PhotoNumbers | None = None
     heldout_photos: PhotoNumbers | None = None
 
@@ -82,13 +83,22 @@ class ImageSet:
     """Name of the photo that each was made from: tiles of one photo share it. None: each is its own."""
     channels: Literal[1, 3] = 3
     """Of what `batches` gives: with 3, a grey image is repeated. 1 only where every image is grey."""
+    groups: tuple[int, ...] | None = None
+    """Group of near-duplicates of each image. None: not known."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def photo_numbers(self) -> PhotoNumbers:
-        """The photo of each image, by number."""
+        """The photo of each image, by number; near-duplicates count as one photo, unless all images are of one group."""
+        if self.groups is not None and len(set(self.groups)) > 1:
+            return np.unique(self.groups, return_inverse=True)[1]
         return np.unique(self.names if self.photos is None else self.photos, return_inverse=True)[1]
+
+    @property
+    def all_alike(self) -> bool:
+        """Whether these are several photos of one group: nothing about them is independent."""
+        return self.groups is not None and len(set(self.groups)) == 1 and len(np.unique(self.photo_numbers())) > 1
 
     def unit(self, row: int) -> Floats:
         """One image, float32 (channels, h, w) in [-1, 1]."""

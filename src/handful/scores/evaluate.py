@@ -101,7 +101,7 @@ def score_samples(
         except UserError as error:
             left_out[name] = error
             continue
-        scores.append(score)
+        scores.append(_without_interval(score) if reference.all_alike else score)
         listener({"event": "score", "name": name, "value": score.value})
     if left_out and not scores and network != PIXELS:  # images too small for every score on pixels are no mistake
         raise next(iter(left_out.values()))
@@ -118,6 +118,7 @@ def score_samples(
         dataset_fingerprint=known.fingerprint,
         scores=tuple(scores),
         left_out={name: f"{error.what} {error.allowed}" for name, error in left_out.items()},
+        notes=_group_notes(reference, "held-out" if chosen.reference == "heldout" else "training"),
         worst=_worst(sets, drawn.images) if isinstance(sets, FeatureSets) else (),
         nearest=_nearest(sets, drawn.images, known.training) if isinstance(sets, FeatureSets) else (),
         seconds=time.perf_counter() - start,
@@ -180,6 +181,24 @@ def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:
             if protocol.reference == "heldout"
             else "Add photos: fewer cannot be judged by distances between sets.",
         )
+
+
+def _group_notes(photos: ImageSet, kind: str) -> tuple[str, ...]:
+    """What near-duplicates among the photos mean for every score of the card."""
+    known = len(set(photos.photos or photos.names))
+    groups = len(set(photos.groups)) if photos.groups is not None else known
+    if photos.all_alike:
+        return (
+            f"The {known} {kind} photos are all near-duplicates of one another: no interval can be given, and nothing "
+            "can be said of other photos.",
+        )
+    if groups == known:
+        return ()
+    return (f"The {known} {kind} photos form {groups} groups of near-duplicates; each group counts as one photo.",)
+
+
+def _without_interval(score: Score) -> Score:
+    return score.model_copy(update={"low": None, "high": None, "per_photo": ()})
 
 
 def _check_run(samples: Samples, photos: Photos, fold: int) -> None:

@@ -22,7 +22,7 @@ from handful.core.artifacts import (
 from handful.core.config import fingerprint
 from handful.core.decode import DecodedPhoto, UnreadablePhoto, decode_photo, list_photo_files
 from handful.core.errors import UserError
-from handful.core.images import pixels_sha256, read_png
+from handful.core.images import Integers, pixels_sha256, read_png
 from handful.scores.base import ImageSet
 
 
@@ -102,9 +102,12 @@ def _read_dataset(folder: Path, fold: int) -> Photos:
         files = tuple(image.file for image in images)
         hashes = tuple(image.pixels_sha256 for image in images)
         photos = tuple(image.photo for image in images)
-        return ImageSet(
-            files, hashes, manifest.bit_depth, lambda row: read_png(folder / files[row]), photos, manifest.channels
-        )
+        groups = tuple(image.group for image in images)
+
+        def read(row: int) -> Integers:
+            return read_png(folder / files[row])
+
+        return ImageSet(files, hashes, manifest.bit_depth, read, photos, manifest.channels, groups)
 
     return Photos(
         training=image_set(manifest.training(fold)),

@@ -36,7 +36,7 @@ FACTS = ScoreFacts(
     best=0.0,
     least_reference=2,
     least_samples=2,
-    version=3,
+    version=4,
 )
 
 _BLOCK_ROWS = 1024
@@ -92,7 +92,8 @@ def score(sets: FeatureSets) -> Score:
     m, n = len(x), len(tiles)
     xx, yy = samples.within_mean(), reference.within_mean()
     value = xx + yy - 2 * samples.cross_mean(reference)
-    per_photo = xx + yy - 2 * across.sum(0) / (m * tiles.mean())
+    # a photo of many tiles counts for more in the mean, and its deviation from the mean with it
+    per_photo = value + (xx + yy - 2 * across.sum(0) / (m * tiles) - value) * tiles / tiles.mean()
     details = {"reference_images": float(len(y))}
     low = high = None
     notes: tuple[str, ...] = ()

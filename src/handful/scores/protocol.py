@@ -30,6 +30,8 @@ class Protocol(Settings):
     """Which photos samples are compared with."""
     least_reference: int = 2
     """Fewest reference photos; FID and KID are defined from 2."""
+    independent: Literal["groups"] = "groups"
+    """What counts as one photo: near-duplicates together."""
 
 
 PROTOCOLS = {
