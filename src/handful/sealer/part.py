@@ -108,7 +108,7 @@ class Part:
             wave = np.sin(np.linspace(0, 1.25 * np.pi, 7) + phase)
             return np.stack([x, (-0.04 + 0.13 * wave) * self.high_mm], axis=1)
         radius = random.uniform(0.15, 0.25) * self.high_mm
-        corner = np.array([random.uniform(0.02, 0.14) * self.wide_mm, random.uniform(-0.26, -0.16) * self.high_mm])
+        corner = np.array([random.uniform(-0.12, 0.0) * self.wide_mm, random.uniform(-0.26, -0.16) * self.high_mm])
         turn = np.linspace(0, np.pi / 2, 5)
         arc = corner + radius * np.stack([np.sin(turn) - 1, 1 - np.cos(turn)], axis=1)
         start = [[-0.6 * self.wide_mm, corner[1]], [-0.3 * self.wide_mm, corner[1]]]
