@@ -1,11 +1,13 @@
 """What SinGAN's faster ways cost and give: time, SIFID and diversity, photo by photo and seed by seed.
 
-Photos of the rendered station, shrunk; each cell is one photo, one seed, one way: `default`, each part of `fast` by
-itself (`lazy` penalty, `cached` fakes, `early` stop), `fast` as a whole, and `grow`, the generator consingan. Every
-cell is trained with one thread, then draws samples from the coarsest scale (N) and from the next (N-1). The score is
-the mean over samples of the single-image Frechet distance to the cell's photo, at 64 channels (192 where
-the image has the places), as the score `sifid` computes it; diversity is the standard deviation over samples, averaged over pixels, as a share of the photo's
-own standard deviation (as in SinGAN's paper, section 3.1), and the mean root-mean-square difference of two samples.
+Photos of the rendered station, shrunk; each cell is one photo, one seed, one way: `default`, `fast` as a whole, and
+each part of `fast` by itself (`lazy` penalty, `cached` fakes, `early` stop). The cap on the width, the last part,
+changes nothing at this size. Every cell is trained with one thread (its time is that of the core, so that a busy
+machine counts less), then draws samples from the coarsest scale (N) and from the next (N-1). The score is the mean
+over samples of the single-image Frechet distance to the cell's photo, at 64 channels (192 where the image has the
+places), as the score `sifid` computes it. Diversity is the standard deviation over samples, averaged over pixels, as
+a share of the photo's own standard deviation (as in SinGAN's paper, section 3.1), and the mean root-mean-square
+difference of two samples.
 
 Ratios and differences are taken within a photo and seed, against that cell's `default`; n is the number of those
 pairs, and the spread is over the photos' means, as seeds of one photo are not independent photos.
@@ -72,19 +74,19 @@ def station_photos(folder: Path | None) -> Tensor:
 
 
 def train(way: str, photo: Tensor, seed: int) -> tuple[Generator, float, int]:
-    """The generator, the seconds that training took, and its steps."""
+    """The generator, the seconds of one core that training took, and its steps."""
     name, settings = WAYS[way]
     learner: Any = build_generator(name, settings, SPEC, seed)
     learner.to(torch.device("cpu"), torch.channels_last)
     steps = ITERATIONS_A_SCALE * len(learner.sizes)
-    start = time.perf_counter()
+    start = time.process_time()
     learner.prepare(photo)
     done = 0
     while done < steps and not learner.finished:
         clock = Clock(done, done, done / steps, torch_stream(seed, "benchmark", done))
         learner.step(photo, clock, lambda images, random: images)
         done += 1
-    return learner, time.perf_counter() - start, done
+    return learner, time.process_time() - start, done
 
 
 def judge(learner: Any, photo: Tensor, stem: MapExtractor) -> dict[str, float]:

@@ -12,7 +12,7 @@ losses (tests compare a finer one with a plain loop). Then each scale of each is
 because the allocator setting holds for a whole process; the processes take turns, so that a busy machine slows both.
 The full run is the sum over the scales of 2000 iterations each; it is computed, not run.
 
-Usage: python benchmarks/singan_training.py [--scales 0-3] [--rounds 3] [--iterations 3] [--json]
+Usage: python benchmarks/singan_training.py [--scales 0-3] [--rounds 3] [--iterations 3] [--compiled] [--json]
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ from handful.core.device import start_runtime
 from handful.core.seeds import torch_stream
 from handful.generators.base import Clock, ImageSpec
 from handful.generators.singan import Singan, SinganSettings
+from handful.generators.singan_parts.compiled import compiled_engine
 from handful.generators.singan_parts.scale import ImageNorm
 
 SPEC = ImageSpec(width=250, height=187, channels=3)
 SIZES = ((25, 34), (33, 43), (42, 56), (54, 72), (69, 92), (88, 118), (114, 152), (146, 195), (187, 250))
 FACTOR = (25 / 187) ** (1 / 8)
 ITERATIONS_A_SCALE = 2000
-PRECISIONS = ("fp32", "bf16")
+WAYS = ("fp32", "bf16")
+COMPILED = ("fp32 compiled", "bf16 compiled")
 LOSS_TOLERANCE = 1e-3
 
 Draw = Callable[..., Tensor]
@@ -216,9 +218,9 @@ def photo() -> Tensor:
     return (2 * large - 1 + 0.1 * torch.randn(1, 3, SPEC.height, SPEC.width, generator=random)).clamp(-1, 1)
 
 
-def ours(scale: int, precision: str, tuned: bool) -> tuple[Singan, Callable[[], dict[str, float]]]:
+def ours(scale: int, way: str, tuned: bool) -> tuple[Singan, Callable[[], dict[str, float]]]:
     """Our generator, one iteration before `scale`, and an iteration as the training loop calls it."""
-    runtime = start_runtime("cpu", precision=precision, tuned=tuned)
+    runtime = start_runtime("cpu", precision=way.split()[0], tuned=tuned)
     model, image = Singan(SinganSettings(), SPEC, seed=0), photo()
     assert model.sizes == SIZES
     model.to(runtime.device, runtime.memory_format)
@@ -232,6 +234,8 @@ def ours(scale: int, precision: str, tuned: bool) -> tuple[Singan, Callable[[], 
 
     for below in range(scale):
         iterate(below)
+    if way in COMPILED:
+        model.engine = compiled_engine()  # this scale alone
     return model, iterate
 
 
@@ -253,7 +257,7 @@ def check_equal_maths() -> float:
 
 
 def time_iterations(who: str, scale: int, iterations: int) -> list[float]:
-    """Seconds of each iteration after one that warms up, in this process."""
+    """Seconds of each iteration in this process; the first warms up, and compiles."""
     if who == "peer":
         torch.manual_seed(0)
         peer, real = Peer(scale), nn.functional.interpolate(photo(), SIZES[scale], mode="bicubic", antialias=True)
@@ -265,33 +269,38 @@ def time_iterations(who: str, scale: int, iterations: int) -> list[float]:
         start = time.perf_counter()
         iterate()
         laps.append(time.perf_counter() - start)
-    return laps[1:]
+    return laps
 
 
-def time_in_a_process(who: str, scale: int, iterations: int) -> float:
-    """Median seconds of an iteration in a fresh process."""
+def time_in_a_process(who: str, scale: int, iterations: int) -> tuple[float, float]:
+    """Median seconds of an iteration in a fresh process, and the seconds of the first one."""
     words = [sys.executable, __file__, "--worker", who, str(scale), str(iterations)]
     done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
-    return statistics.median(json.loads(done.stdout))
+    first, *laps = json.loads(done.stdout)
+    return statistics.median(laps), first
 
 
-def measure(scales: range, rounds: int, iterations: int) -> list[dict[str, Any]]:
-    """One row a scale and precision of ours, each round's ratio taken against the same round's peer."""
+def measure(scales: range, rounds: int, iterations: int, ways: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row a scale and way of ours, each round's ratio taken against the same round's peer."""
     rows = []
     for scale in scales:
-        seconds: dict[str, list[float]] = {who: [] for who in ("peer", *PRECISIONS)}
+        seconds: dict[str, list[float]] = {who: [] for who in ("peer", *ways)}
+        first: dict[str, list[float]] = {who: [] for who in seconds}
         for _ in range(rounds):
             for who, laps in seconds.items():
-                laps.append(time_in_a_process(who, scale, iterations))
-        for precision in PRECISIONS:
-            ratios = [peer / mine for peer, mine in zip(seconds["peer"], seconds[precision], strict=True)]
+                lap, start_s = time_in_a_process(who, scale, iterations)
+                laps.append(lap)
+                first[who].append(start_s)
+        for way in ways:
+            ratios = [peer / mine for peer, mine in zip(seconds["peer"], seconds[way], strict=True)]
             rows.append(
                 {
                     "scale": scale,
                     "size": f"{SIZES[scale][1]}x{SIZES[scale][0]}",
-                    "precision": precision,
+                    "way": way,
                     "peer_s": round(statistics.median(seconds["peer"]), 4),
-                    "ours_s": round(statistics.median(seconds[precision]), 4),
+                    "ours_s": round(statistics.median(seconds[way]), 4),
+                    "first_iteration_s": round(statistics.median(first[way]), 2),
                     "ratio": round(statistics.median(ratios), 2),
                     "ratio_min": round(min(ratios), 2),
                     "ratio_max": round(max(ratios), 2),
@@ -302,16 +311,17 @@ def measure(scales: range, rounds: int, iterations: int) -> list[dict[str, Any]]
     return rows
 
 
-def add_up(rows: list[dict[str, Any]], scales: range) -> list[dict[str, Any]]:
-    """The run of 2000 iterations at each of these scales, from the medians."""
+def add_up(rows: list[dict[str, Any]], scales: range, ways: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The run of 2000 iterations at each of these scales, from the medians; the first ones of each scale count too."""
     totals = []
-    for precision in PRECISIONS:
-        mine = [row for row in rows if row["precision"] == precision]
+    for way in ways:
+        mine = [row for row in rows if row["way"] == way]
         peer_s, ours_s = (ITERATIONS_A_SCALE * sum(row[who] for row in mine) for who in ("peer_s", "ours_s"))
+        ours_s += sum(row["first_iteration_s"] for row in mine)
         totals.append(
             {
                 "scales": f"{scales[0]}-{scales[-1]}",
-                "precision": precision,
+                "way": way,
                 "peer_h": round(peer_s / 3600, 3),
                 "ours_h": round(ours_s / 3600, 3),
                 "ratio": round(peer_s / ours_s, 2),
@@ -325,6 +335,7 @@ def main() -> None:
     parser.add_argument("--scales", default="0-3", help="which scales, first-last (default 0-3; 0-8 takes an hour)")
     parser.add_argument("--rounds", type=int, default=3, help="processes timed for each row (default 3)")
     parser.add_argument("--iterations", type=int, default=3, help="iterations timed in each process (default 3)")
+    parser.add_argument("--compiled", action="store_true", help="time compiled=true too (a minute more a process)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     words = parser.parse_args()
@@ -335,8 +346,9 @@ def main() -> None:
     first, _, last = words.scales.partition("-")
     scales = range(int(first), int(last or first) + 1)
     difference = check_equal_maths()
-    rows = measure(scales, words.rounds, words.iterations)
-    totals, machine = add_up(rows, scales), hardware(torch.get_num_threads())
+    ways = WAYS + COMPILED if words.compiled else WAYS
+    rows = measure(scales, words.rounds, words.iterations, ways)
+    totals, machine = add_up(rows, scales, ways), hardware(torch.get_num_threads())
     if words.json:
         found = {"hardware": machine, "largest_loss_difference": difference, "rows": rows, "totals": totals}
         print(json.dumps(found))
@@ -345,12 +357,12 @@ def main() -> None:
     print(f"Equal maths: over one iteration in fp32 no loss differs by more than {difference:.1e} of its value.")
     for row in rows:
         print(
-            "scale {scale} {size:>7} {precision}: peer {peer_s:.3f} s, ours {ours_s:.3f} s, {ratio:.2f}x faster "
+            "scale {scale} {size:>7} {way}: peer {peer_s:.3f} s, ours {ours_s:.3f} s, {ratio:.2f}x faster "
             "({ratio_min:.2f} to {ratio_max:.2f}; {n_processes} processes of {n_iterations_each})".format(**row)
         )
     for total in totals:
         print(
-            "scales {scales} at 2000 iterations, {precision}: peer {peer_h:.2f} h, ours {ours_h:.2f} h, "
+            "scales {scales} at 2000 iterations, {way}: peer {peer_h:.2f} h, ours {ours_h:.2f} h, "
             "{ratio:.2f}x faster".format(**total)
         )
 

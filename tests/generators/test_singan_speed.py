@@ -12,7 +12,7 @@ from handful.generators.base import Clock, ImageSpec
 from handful.generators.singan import Singan, SinganSettings
 from handful.generators.singan_parts import compiled
 from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses
-from handful.generators.singan_parts.fleet import Position
+from handful.generators.singan_parts.fleet import Position, stage_due
 from handful.generators.singan_parts.penalty import gradient_penalty
 from handful.generators.singan_parts.scale import ScaleCritic, critic_terms, fresh_network
 
@@ -88,7 +88,7 @@ def test_photo_and_fake_may_pass_the_critic_as_one() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # the compiler's own
 def test_a_compiled_iteration_has_the_losses_of_the_plain_one() -> None:
-    plain, fast = train(ready(), 2 * SCALES), train(ready(compiled=True), 2 * SCALES)
+    plain, fast = (train(ready(min_size=24, width=4, compiled=chosen), 2) for chosen in (False, True))  # one scale
     for one, other in zip(plain, fast, strict=True):
         for word, loss in one.items():
             assert torch.isclose(loss, other[word], rtol=2e-3, atol=2e-4), word
@@ -179,7 +179,11 @@ def test_a_levelled_scale_ends_after_a_tail_of_a_quarter() -> None:
 
 
 def test_scales_that_level_end_early_and_training_with_them() -> None:
-    generator, stages, rates = ready(stop_early=True, stop_window=2, learning_rate=1e-9), [], []
+    generator, stages, rates = (
+        ready(stop_early=True, stop_window=2, learning_rate=1e-9, critic_steps=1, generator_steps=1),
+        [],
+        [],
+    )
     for step in range(1000):
         if generator.finished:
             break
@@ -193,6 +197,37 @@ def test_scales_that_level_end_early_and_training_with_them() -> None:
         sum(rate < 5e-10 for rate, at in zip(rates, stages, strict=True) if at == scale) for scale in range(SCALES)
     ]
     assert all(tail == length - 4 * length // 5 for tail, length in zip(tails, lengths, strict=True))
+
+
+def test_a_budget_of_steps_costs_what_its_scales_cost() -> None:
+    generator, stages = make(), []
+    generator.prepare(photos(2))
+    for step in range(4 * SCALES):
+        clock = Clock(step, step, step / (4 * SCALES), torch.Generator())
+        stages.append(stage_due(clock, 2, generator.costs)[0] % SCALES)
+    spent = sum(generator.costs[scale] for scale in stages)
+    growth = generator.growth(timed=False)
+    assert growth.cost * generator.costs[0] * len(stages) == pytest.approx(spent)
+    assert growth.cost > generator.growth(timed=True).cost > 1
+    assert "2 photo(s) x 3 scale(s)" in growth.words
+    assert growth.most_step_bytes > 4 * 24 * 32 * 8
+
+
+def test_joined_states_of_photos_trained_alone_are_those_of_the_fleet() -> None:
+    shots, fleet, joined = photos(2), make(), make()
+    for generator in (fleet, joined):
+        generator.prepare(shots)
+    train(fleet, 2 * 2 * SCALES)
+    states = []
+    for member in range(2):
+        alone = make()
+        alone.prepare(shots[member : member + 1])
+        train(alone, 2 * SCALES)
+        states.append({name: module.state_dict() for name, module in alone.modules().items()})
+    joined.join(states)
+    assert torch.equal(joined.sample(range(6)), fleet.sample(range(6)))
+    for name, tensor in fleet.fleet.state_dict().items():
+        assert torch.equal(joined.fleet.state_dict()[name], tensor), name
 
 
 def test_without_levelling_every_scale_has_its_share() -> None:

@@ -139,6 +139,14 @@ def test_one_core_one_photo_or_too_few_steps_are_trained_in_turn(tmp_path: Path,
         assert not (tmp_path / str(settings) / run.run_id / "members").exists() and run.status == "finished"
 
 
+def test_a_generator_that_has_finished_ends_before_its_budget(tmp_path: Path, two_cores: None) -> None:
+    for photos, steps in ((1, 3), (2, 6)):
+        dataset, heard = write_dataset(tmp_path / f"data{photos}", photos=photos), []
+        run = train_generator(TINY_FLEET, dataset, tmp_path / "out", SETTINGS, {"enough_steps": 3}, 0, 0, heard.append)
+        assert run.status == "finished" and run.steps == steps  # of 12
+        assert [event["progress"] for event in heard if event["event"] == "step"][-1] == 1.0
+
+
 def test_a_budget_of_time_gives_each_photo_its_share_of_every_process(tmp_path: Path, two_cores: None) -> None:
     dataset = write_dataset(tmp_path / "data", photos=3)
     run = train_generator(TINY_FLEET, dataset, tmp_path / "out", SETTINGS.model_copy(update={"budget": "0.9s"}))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
-from handful.generators.base import Augment, Clock, Generator, ImageSpec
+from handful.generators.base import Augment, Clock, Generator, Growth, ImageSpec
 from handful.generators.restore import build_generator
 from handful.train.augment import build_augment
 from handful.train.budget import Budget
@@ -34,6 +34,29 @@ def test_a_step_budget_gives_seconds_and_a_time_budget_gives_steps() -> None:
     by_time = forecast(Budget(seconds=60.0))
     assert by_time.seconds == 60.0
     assert by_time.steps == pytest.approx(60 / by_time.step_seconds, abs=1)
+
+
+def test_a_generators_word_on_its_later_steps_enters_the_forecast() -> None:
+    def build() -> Generator:
+        generator = build_generator(TINY, {}, ImageSpec(16, 16, 1), 0)
+
+        def growth(timed: bool) -> Growth:
+            return Growth(cost=1000.0 if timed else 2000.0, most_step_bytes=2**29, words="plan shorter")
+
+        generator.growth = growth  # type: ignore[method-assign]
+        return generator
+
+    def of(budget: Budget) -> Forecast:
+        runtime = start_runtime("cpu", "fp32")
+        return forecast_training(build, torch.zeros(3, 1, 16, 16), 4, budget, runtime, build_augment(()), seed=0)
+
+    plain, grown = forecast(Budget(steps=10)), of(Budget(steps=10))
+    assert grown.seconds > 50 * plain.seconds  # 2000 times, on a machine that may be busy
+    assert grown.memory_bytes >= 2**29 and grown.words().endswith("plan shorter")
+    assert of(Budget(seconds=60.0)).steps < forecast(Budget(seconds=60.0)).steps / 50
+    halved = grown.shared_out(2, Budget(steps=10))
+    assert halved.seconds == grown.seconds / 2 and halved.steps == 10 and "in 2 processes" in halved.words()
+    assert grown.shared_out(2, Budget(seconds=60.0)).steps == 20
 
 
 def test_the_memory_of_a_step_grows_with_the_images() -> None:

@@ -24,6 +24,8 @@ FACTS = Facts(
 class TinyFleetSettings(Settings):
     spoilt_above: float = 2.0
     """A photo with a mean above this makes the loss of its third step not a number."""
+    enough_steps: int = 0
+    """After so many steps it has finished; 0 for never."""
     pause_s: float = 0.0
     """How long a step takes."""
 
@@ -49,17 +51,23 @@ class TinyFleet(Generator):
         super().__init__(settings, spec, seed)
         self.settings = settings
         self.bank = Levels()
+        self.done_steps = 0
 
     def prepare(self, photos: Tensor) -> None:
         self.bank.levels = torch.zeros(len(photos))
 
     def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
         member = min(int(clock.progress * len(self.bank.levels)), len(self.bank.levels) - 1)
+        self.done_steps = clock.step + 1
         time.sleep(self.settings.pause_s)
         mean = batch.mean() + torch.rand((), generator=clock.random)
         self.bank.levels[member] += 0.5 * (mean - self.bank.levels[member])
         spoilt = clock.step >= 2 and batch.mean() > self.settings.spoilt_above
         return {"error": (mean - self.bank.levels[member]).abs() * (torch.nan if spoilt else 1.0)}
+
+    @property
+    def finished(self) -> bool:
+        return 0 < self.settings.enough_steps <= self.done_steps
 
     def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
         self.bank.levels = torch.cat([states["bank"]["levels"] for states in members])

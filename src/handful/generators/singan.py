@@ -6,8 +6,9 @@ Good for: a single photo; texture and small parts that may stand elsewhere; samp
     or 2, samples that keep the photo's layout and vary in detail.
 Weak at: knowing what a part is: from the coarsest scale (start_scale 0) a bead may break or double. It mixes nothing
     between photos. Time: each photo is trained by itself, and the finest scales cost most.
-Differs: A folder trains a fleet: one SinGAN a photo, each exactly as if it were alone, one after the other, so that a
-    run that is stopped half-way has finished members. The budget is shared out evenly: the authors' 2000 iterations a
+Differs: A folder trains a fleet: one SinGAN a photo, each exactly as if it were alone: side by side on a CPU's cores,
+    else one after the other, so that a run that is stopped half-way has finished members. The budget is shared out
+    evenly: the authors' 2000 iterations a
     scale are a budget of 2000 x scales x photos steps (one step is one iteration, whatever the batch), and the
     learning rate falls after 80 % of a scale's share. A budget of time is shared out between scales by the square
     root of their cost. The three steps of the generator redraw the fake each time; the authors' code used one stale
@@ -17,6 +18,7 @@ Differs: A folder trains a fleet: one SinGAN a photo, each exactly as if it were
     in the critic's tail) are left out. Batch norm takes the statistics of each image by itself, in training and in
     sampling, which is what the authors' batch of one does; a sample therefore depends on its seed alone. A canvas no
     larger than min_size has one scale. Photos and fakes may be augmented on their way to the critic.
+    The settings marked as ours, and `fast` above all, change the maths or the plan for less time.
 Origin: written for Handful from the paper.
 """
 
