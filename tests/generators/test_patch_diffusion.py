@@ -108,7 +108,7 @@ def test_fairness_draws_from_a_photo_far_from_the_mean_more_often() -> None:
 
 def test_global_states_have_the_spread_of_the_photos() -> None:
     coarsest = Pyramid.of(32, 40).build(station_photos(24))[0]
-    states = GlobalStates(coarsest, mixture_photos=2)
+    states = GlobalStates(coarsest, mixture_photos=2, nearest=8)
     mean, centred = coarsest.mean(0), (coarsest - coarsest.mean(0)).flatten(1)
     shares = torch.stack([states.draw(torch_stream(seed, "test/state")).shares for seed in range(400)])
     ratio = ((shares @ centred).std(0) / centred.std(0)).mean()
@@ -118,7 +118,7 @@ def test_global_states_have_the_spread_of_the_photos() -> None:
 
 
 def test_a_global_state_mixes_as_many_photos_as_it_is_told() -> None:
-    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos=3)
+    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos=3, nearest=4)
     state = states.draw(torch_stream(0, "test/state"))
     assert len(set(state.mixed.tolist())) == 3
     assert float(state.mix_weights.sum()) == pytest.approx(1)

@@ -37,6 +37,8 @@ class PatchDiffusionSettings(Settings):
     """Side of the patches that are compared, in pixels of each level: small ones vary more, large ones copy more."""
     mixture_photos: int = Field(2, ge=1)
     """Photos that the light of a sample is mixed from."""
+    mixture_nearest: int = Field(4, ge=1)
+    """Among how many photos nearest to the first the others of a mixture are chosen: few keep the light likely."""
     steps: int = Field(4, ge=1)
     """Denoising steps at each level."""
     fairness: float = Field(0.4, ge=0, lt=1)
@@ -93,9 +95,7 @@ class PatchDiffusion(Generator):
         """The prepared photos; built at the first call and again when other photos were loaded."""
         if self._sampler is None or self._sampler_of is not self.store.pixels:
             store, set_to, kept = self.store, self.settings, self.store.kept
-            variant = Variant(
-                set_to.patch_px, set_to.mixture_photos, set_to.steps, set_to.fairness, set_to.exclude_mixed
-            )
+            variant = Variant(**set_to.model_dump(include=set(Variant.__dataclass_fields__)))
             self._sampler = AlignedSampler(store.photos()[kept], store.poses[kept], store.lights[kept], variant)
             self._sampler_of = store.pixels
         return self._sampler

@@ -28,6 +28,7 @@ class Variant:
 
     patch_px: int
     mixture_photos: int
+    mixture_nearest: int
     steps: int
     fairness: float
     exclude_mixed: bool
@@ -65,7 +66,7 @@ class AlignedSampler:
         if bool(moved.any()):
             photos[moved] = undo(photos[moved], poses[moved])
             outside = list(self.pyramid.build((~inside(poses, *photos.shape[2:])).float()))
-        self.states = GlobalStates(self.pyramid.build(photos)[0], variant.mixture_photos)
+        self.states = GlobalStates(self.pyramid.build(photos)[0], variant.mixture_photos, variant.mixture_nearest)
         for photo, light in zip(photos, lights, strict=True):
             photo.copy_(relight(photo, gain(-light, *photo.shape[1:])))
         coarsest, *finer = self.pyramid.build(photos)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from handful.core.seeds import torch_stream
 
-_NEAREST = 8
 _TRIALS = 2048
 """Mixtures from which the shrinkage of each component is measured; its error is then about 2 %."""
 _MOST_STRETCH = 2.0
@@ -36,10 +35,11 @@ class GlobalState:
 class GlobalStates:
     """Draws global states from the photos at the coarsest level."""
 
-    def __init__(self, photos: Tensor, mixture_photos: int) -> None:
+    def __init__(self, photos: Tensor, mixture_photos: int, nearest: int) -> None:
         """Args:
         photos: (n, c, h, w) at the coarsest level.
         mixture_photos: how many are mixed; fewer where there are fewer.
+        nearest: among how many photos nearest to the first the others are chosen; at least mixture_photos - 1.
         """
         flat = photos.double().flatten(1)
         deviations = flat - flat.mean(0)
@@ -47,7 +47,7 @@ class GlobalStates:
         self.mixed = min(mixture_photos, self.count)
         distances = torch.cdist(deviations, deviations)
         distances.fill_diagonal_(torch.inf)
-        self._nearest = distances.argsort(1)[:, : min(_NEAREST, self.count - 1)]  # (n, up to 8)
+        self._nearest = distances.argsort(1)[:, : min(nearest, self.count - 1)]  # (n, nearest)
         self._stretch = self._measure_stretch(deviations)  # (n, n)
 
     def draw(self, random: torch.Generator) -> GlobalState:
