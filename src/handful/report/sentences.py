@@ -217,6 +217,9 @@ def one_space(protocol: str) -> str:
 
 def disagreement(found: Agreement) -> str:
     """The sentence where two feature spaces rank differently."""
+    if found.contradicted:
+        pairs = join_words([f"{one} against {other}" for one, other in found.contradicted])
+        return f"No ranking is given: {found.first} and {found.second} point opposite ways on {pairs}."
     return (
         f"No ranking is given: {found.first} and {found.second} disagree on {join_words(found.generators)} "
         f"(Kendall's tau {number(found.tau)}, 95 % interval {number(found.low)} to {number(found.high)})."
