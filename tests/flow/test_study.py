@@ -78,9 +78,9 @@ def test_a_run_drawn_from_in_two_ways_gives_two_contestants_and_is_trained_once(
 def test_the_page_shows_every_contestant_with_its_canvas_and_what_was_published_beside_it(study: Path) -> None:
     page = (study / "index.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]*>", " ", page)
-    assert re.search(r"steered_generator\s+1 run\s+16x12", text)
-    assert re.search(r"steered_generator bright\s+1 run\s+16x12", text)
-    assert re.search(r"copies\s+anchor\s+copies photos\s+1 run\s+32x24", text)
+    assert re.search(r"steered_generator\s+1 run\s+small\s+16x12", text)
+    assert re.search(r"steered_generator bright\s+1 run\s+small\s+16x12", text)
+    assert re.search(r"copies\s+anchor\s+copies photos\s+1 run\s+large\s+32x24", text)
     assert text.count("52.27") == 3  # beside copies in both parts, and with its conditions
     assert "other photos &lt;b&gt;" in page and "Not comparable." in page
     assert "http" not in page  # it opens offline

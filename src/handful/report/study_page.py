@@ -115,9 +115,10 @@ def _table(table: StudyTable, published: Sequence[PublishedFigure], parts: Mappi
             cells = [part.cell(row.name, column) for column in table.columns]
             if any(cells):
                 own = [one for one in published if one.contestant == row.name and one.score == table.published]
-                rows.append({"row": row, "canvas": part.canvas, "cells": cells, "published": own})
+                rows.append({"row": row, "part": part.name, "canvas": part.canvas, "cells": cells, "published": own})
     columns = [column.partition(":")[::2] for column in table.columns]
-    return {"heading": table.heading, "caption": table.caption, "columns": columns, "rows": rows}
+    several = len(table.parts) > 1
+    return {"heading": table.heading, "caption": table.caption, "columns": columns, "rows": rows, "several": several}
 
 
 def _plot(part: Part, study: StudyManifest) -> dict[str, Any]:
