@@ -236,6 +236,8 @@ class RunManifest(Artifact):
     """The final checkpoint, below the run folder."""
     weights_sha256: str | None = None
     """Of the tensors that samples are drawn from."""
+    notes: tuple[str, ...] = ()
+    """What the generator found about its photos and how it will draw, each one sentence."""
     device: str = ""
     versions: dict[str, str] = {}
 

@@ -204,6 +204,10 @@ class Generator(ABC):
         """
         return None
 
+    def notes(self) -> tuple[str, ...]:
+        """What was found about the photos and how samples will be drawn, each one sentence; asked after `prepare`."""
+        return ()
+
     def passports(self) -> Mapping[int, Passport]:
         """Of the images that the last call of `sample` or `sample_controlled` drew, by seed; empty where the method
         cannot say what an image was made from."""

@@ -202,6 +202,8 @@ def _train(
         started = time.perf_counter() - standing.seconds
         if not saved:
             learner.prepare(photos)
+            for note in learner.notes():
+                say("prepared", f"{run.run_id}: {note}")
         averaged = learner.averaged if settings.ema else ()
         averages = Averages(learner, averaged, settings.ema_half_life_images, settings.ema_ramp_up)
         if saved:
@@ -311,6 +313,7 @@ def _train(
                 "steps": header["step"],
                 "images_seen": header["images"],
                 "seconds": standing.seconds,
+                "notes": learner.notes(),
                 "checkpoint": folder.relative(path),
                 "weights_sha256": weights_sha256(learner, states),
             }
