@@ -5,14 +5,42 @@ from __future__ import annotations
 import pytest
 import torch
 
+from handful.core.errors import UserError
 from handful.core.seeds import torch_stream
 from handful.train.augment import Operation, build_augment, color, cutout, flip, translation
 
-OPERATIONS: tuple[Operation, ...] = ("classic", "flip", "color", "translation", "cutout")
+OPERATIONS: tuple[Operation, ...] = ("classic", "flip", "color", "translation", "cutout", "relight")
 
 
 def images(n: int = 200, channels: int = 3, height: int = 24, width: int = 32) -> torch.Tensor:
     return torch.rand(n, channels, height, width, generator=torch_stream(0, "test images")) * 2 - 1
+
+
+def lit_photos(channels: int = 1, height: int = 24, width: int = 32) -> torch.Tensor:
+    """Seven photos of one part; photo i has exp(0.2 (i - 3)) times the light and a tilt to the right of 0.1 (i - 3)."""
+    steps = torch.arange(7.0) - 3
+    x = (2 * torch.arange(width) + 1) / width - 1
+    field = (0.2 * steps[:, None] + 0.1 * steps[:, None] * x).exp()[:, None, None, :]
+    part = 0.1 + 0.2 * torch.rand(1, channels, height // 4, width // 4, generator=torch_stream(0, "test part"))
+    return part.repeat_interleave(4, 2).repeat_interleave(4, 3) * field * 2 - 1
+
+
+def test_relight_moves_light_as_the_photos_differ_and_no_edge() -> None:
+    photos = lit_photos()
+    relight = build_augment(("relight",), photos)
+    middle = photos[3:4].expand(300, -1, -1, -1)
+    fields = (relight(middle, torch_stream(1, "augment")) + 1) / (middle + 1)  # (300, 1, h, w)
+    assert torch.allclose(fields, fields[:, :, :1].expand_as(fields), rtol=1e-3)  # light came from the right alone
+    gains, tilts = fields.log().mean(dim=(1, 2, 3)), (fields[:, 0, 0, -1] / fields[:, 0, 0, 0]).log()
+    assert -0.61 < gains.min() < -0.5 and 0.5 < gains.max() < 0.61
+    assert torch.allclose(tilts, gains * 0.5 * 2 * 31 / 32, atol=0.02)
+    assert 0.25 < gains.std() < 0.4  # of the photos 0.43; of places between two of them sqrt(2 / 3) times that
+
+
+def test_relight_needs_two_photos() -> None:
+    with pytest.raises(UserError) as error:
+        build_augment(("relight",), lit_photos()[:1])
+    assert "1 training photo" in error.value.what and "at least 2" in error.value.allowed
 
 
 def test_none_leaves_images_alone() -> None:
@@ -25,7 +53,7 @@ def test_none_leaves_images_alone() -> None:
 def test_every_operation_is_repeatable_differs_between_images_and_has_gradients(
     operation: Operation, channels: int
 ) -> None:
-    augment = build_augment((operation,))
+    augment = build_augment((operation,), lit_photos(channels))
     same = images(1, channels).expand(40, -1, -1, -1).clone().requires_grad_()
     after = augment(same, torch_stream(1, "augment"))
     assert after.shape == same.shape

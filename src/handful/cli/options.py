@@ -21,7 +21,7 @@ GroupBy = Annotated[str | None, typer.Option(help="Pattern over file names: equa
 # training
 Budget = Annotated[str | None, typer.Option(help="'3min', '500steps', '2000images' or '300epochs'.")]
 Batch = Annotated[int | None, typer.Option(help="Images in a training batch.")]
-Augment = Annotated[str | None, typer.Option(help="Comma-separated: classic, flip, color, translation, cutout.")]
+Augment = Annotated[str | None, typer.Option(help="Of classic, flip, color, translation, cutout, relight.")]
 AugmentPhotos = Annotated[str | None, typer.Option(help="The same operations, on photos alone.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")]

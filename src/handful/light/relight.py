@@ -20,9 +20,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from handful.core.errors import UserError
-from handful.light.shade import Material, shade
-from handful.light.shadow import ambient_occlusion
-from handful.light.shape import check_height
+from handful.light.reflect import ggx, lambert
+from handful.light.shadow import ambient_occlusion, cast_shadow
+from handful.light.shape import check_height, height_to_normals
 from handful.light.sources import Light
 
 FIT_PX = 96
@@ -35,7 +35,7 @@ ELEVATIONS_DEG = (5.0, 90.0)
 EQUALLY_GOOD = 1.1
 """Azimuths whose misfit is within this factor of the best cannot be told from it."""
 
-_GLOSS = Material(albedo=1.0, roughness=0.2, f0=0.04)  # wet sealant
+_ROUGHNESS, _F0 = 0.2, 0.04  # wet sealant
 _AZIMUTHS = range(0, 360, 30)
 _ELEVATIONS = (15, 30, 45, 60, 75)
 _AMBIENTS = (0.05, 0.3, 1.0)
@@ -161,6 +161,7 @@ class Relighter:
 
     def __init__(self, scene: Scene, light: FittedLight) -> None:
         self.scene, self.light = scene, light
+        self.normals = height_to_normals(scene.height_mm, scene.pixel_mm)
         self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)[0]
         self.matt, self.gloss = self._layers(light.azimuth_deg, light.elevation_deg)
         self.residual = self._residual()
@@ -184,10 +185,8 @@ class Relighter:
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
         """Matt shading of a white surface and gloss, each (1, h, w)."""
-        lamp = [Light(azimuth_deg, elevation_deg)]
-        shading = shade(self.scene.height_mm, self.scene.pixel_mm, _GLOSS, lamp)
-        gloss = self.light.gloss * shading.specular[0] * self.scene.raised
-        return shading.diffuse[0] + self.light.ambient * self.sky, gloss
+        matt, gloss = shade_layers(self.normals, self.scene.height_mm, self.scene.pixel_mm, azimuth_deg, elevation_deg)
+        return matt[0] + self.light.ambient * self.sky, self.light.gloss * gloss[0] * self.scene.raised
 
     def _residual(self) -> Tensor:
         grey = self.scene.photo.double().mean(0, keepdim=True)
@@ -208,6 +207,7 @@ class _Fit:
     photo: Tensor  # (h, w)
     height_mm: Tensor  # (1, 1, h, w)
     pixel_mm: float
+    normals: Tensor  # (1, 3, h, w)
     sky: Tensor  # (h, w)
     regions: tuple[Tensor, ...]  # (h, w) bool: raised, then its surroundings
     wanted: Tensor  # (h, w) bool: all regions together
@@ -236,12 +236,13 @@ class _Fit:
         pixel_mm = scene.pixel_mm * width / size[1]
         photo = shrink(scene.photo.double().mean(0, keepdim=True))
         sky = ambient_occlusion(height_mm, pixel_mm)[0, 0]
-        return cls(photo, height_mm, pixel_mm, sky, regions, regions[0] | regions[1])
+        normals = height_to_normals(height_mm, pixel_mm)
+        return cls(photo, height_mm, pixel_mm, normals, sky, regions, regions[0] | regions[1])
 
     def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> tuple[Tensor, Tensor]:
         """Matt shading without ambient light, and gloss, each (h, w)."""
-        shading = shade(self.height_mm, self.pixel_mm, _GLOSS, [Light(azimuth_deg, elevation_deg)], shadows=shadows)
-        return shading.diffuse[0, 0], shading.specular[0, 0]
+        planes = shade_layers(self.normals, self.height_mm, self.pixel_mm, azimuth_deg, elevation_deg, shadows)
+        return planes[0][0, 0], planes[1][0, 0]
 
     def misfit(self, layers: tuple[Tensor, Tensor], ambient: float) -> float:
         """Huber's loss of the best albedos and gloss under a light, in units of a tenth of each region's brightness."""
@@ -286,6 +287,21 @@ def _non_negative(layers: Tensor, wanted: Tensor) -> Tensor:
         limit = _HUBER * 1.4826 * float(left_over.median()) + 1e-9
         weight = limit / left_over.clamp(min=limit)
     return strengths
+
+
+def shade_layers(
+    normals: Tensor, height_mm: Tensor, pixel_mm: float, azimuth_deg: float, elevation_deg: float, shadows: bool = True
+) -> tuple[Tensor, Tensor]:
+    """White matt shading and gloss of wet sealant under one distant lamp of strength 1, each (1, 1, h, w).
+
+    As `shade.shade`, without the ambient light, which does not depend on the lamp and costs most.
+    """
+    lamp = Light(azimuth_deg, elevation_deg)
+    direction, strength = lamp.incidence(height_mm, pixel_mm)
+    if shadows:
+        strength = strength * cast_shadow(height_mm, pixel_mm, lamp)
+    view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    return strength * lambert(normals, direction), strength * ggx(normals, direction, view, _ROUGHNESS, _F0)
 
 
 def scale_light(relit: Tensor, photo: Tensor, clipped: Tensor, change: Change) -> Tensor:

@@ -27,13 +27,12 @@ from handful.core.seeds import numpy_stream
 from handful.core.workspace import write_atomically
 from handful.light.envelope import Envelope, azimuth_range, value_range
 from handful.light.field import StationField, check_saturation, fit_station_field
-from handful.light.height import bead_height, read_height, shading_height
-from handful.light.photo_files import PhotoFile, read_mask, read_photos
-from handful.light.relight import Change, FittedLight, Relighter, Scene, assumed_light, fit_light, scale_light
+from handful.light.photo_files import PhotoFile, read_photos
+from handful.light.photo_shape import choose_contact_angle, photo_light, photo_scene, shape_note
+from handful.light.relight import Change, FittedLight, Relighter, scale_light
 from handful.light.relit_records import RelightSettings, RelitRow, RelitSet
 
 MANIFEST_FILE, ROWS_FILE = "relight.json", "relight.jsonl"
-TRIED_CONTACT_ANGLES_DEG = (30.0, 45.0, 60.0, 75.0)
 
 _STATION_PX = 256  # long side at which the light of a folder is compared: a folder of large photos must fit in memory
 _ERROR_SHOWN = 0.5  # relative error that is white in the picture of the residual
@@ -70,17 +69,21 @@ def relight_photos(
         )
     if settings.count is not None and not known:
         notes.append("The direction of light is left as it is: without mask, height or photo light no shape is known.")
-    relighters: list[Relighter | None] = [None] * len(photos)
+    angle = choose_contact_angle(photos, settings)
+    lights: list[FittedLight | None] = [None] * len(photos)
     if known:
-        relighters = [_relighter(photo, settings, notes) for photo in photos]
-    found = _found(field, fields, [relighter.light for relighter in relighters if relighter is not None])
+        lights = [photo_light(photo, photo_scene(photo, settings, angle), settings) for photo in photos]
+        notes += [note] if (note := shape_note(photos, settings, angle)) is not None else []
+    found = _found(field, fields, [light for light in lights if light is not None])
     if settings.count is not None:
         _check_not_a_point(settings, found)
 
     run = fingerprint([settings.model_dump(mode="json"), [pixels_sha256(photo.codes) for photo in photos]])
     rows = []
     if settings.wants_photos:
-        for place, (photo, relighter) in enumerate(zip(photos, relighters, strict=True)):
+        for place, (photo, light) in enumerate(zip(photos, lights, strict=True)):
+            # One photo's planes at a time: a folder of large photos must fit in memory
+            relighter = None if light is None else Relighter(photo_scene(photo, settings, angle), light)
             own = float(field.gains[place]), _falloff(fields[place])
             rows += _relight_one(photo, relighter, settings, found, own, out, run, place)
     _write_maps(field, out / "light")
@@ -94,11 +97,9 @@ def relight_photos(
         found=found,
         made=_made(rows, field, fields, photos) if rows else None,
         lights={
-            photo.name: _light_row(relighter.light)
-            for photo, relighter in zip(photos, relighters, strict=True)
-            if relighter is not None
+            photo.name: _light_row(light) for photo, light in zip(photos, lights, strict=True) if light is not None
         },
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(notes),
         files=tuple(row.file for row in rows),
         extrapolated=sum(bool(row.outside) for row in rows),
     )
@@ -179,46 +180,6 @@ def _draw(
         azimuth = elevation = None
     azimuth = None if azimuth is None else azimuth % 360
     return Change(azimuth, elevation, 1.0 if gain is None else gain, falloff or 0.0)
-
-
-def _relighter(photo: PhotoFile, settings: RelightSettings, notes: list[str]) -> Relighter:
-    """The photo with its shape and its fitted light."""
-    linear, clipped = photo.planes()
-    pixel_mm, known = settings.pixel_mm, (settings.photo_azimuth_deg, settings.photo_elevation_deg)
-    raised = read_mask(photo.mask)[None] if photo.mask is not None else None
-    if photo.height is not None:
-        height = read_height(photo.height, settings.height_unit_mm)
-        if raised is None:
-            raised = height[0] > height.min() + 0.1 * (height.max() - height.min())
-        scene = Scene(linear, clipped, height, raised, pixel_mm)
-        return Relighter(scene, fit_light(scene, *known))
-    if raised is not None:
-        if raised.shape[-2:] != linear.shape[-2:]:
-            Scene(linear, clipped, torch.zeros(1, 1, *raised.shape[-2:]), raised, pixel_mm)  # says what does not fit
-        angles = TRIED_CONTACT_ANGLES_DEG if settings.contact_angle_deg is None else (settings.contact_angle_deg,)
-        tried = []
-        for angle in angles:
-            scene = Scene(linear, clipped, bead_height(raised[0].numpy(), angle, pixel_mm), raised, pixel_mm)
-            tried.append((fit_light(scene, *known), scene, angle))
-        light, scene, angle = min(tried, key=lambda one: one[0].loss)
-        notes.append(
-            "The bead's height is a circular cap over its mask; its contact angle "
-            + (
-                f"was stated as {angle:g} degrees."
-                if len(angles) == 1
-                else "is the one of 30, 45, 60, 75 that fits best."
-            )
-            + " One photo does not fix the scale of height: a flatter bead under lower light looks alike (bas-relief)."
-        )
-        return Relighter(scene, light)
-    elevation = 45.0 if settings.photo_elevation_deg is None else settings.photo_elevation_deg
-    light = assumed_light(float(settings.photo_azimuth_deg or 0.0), elevation)
-    height = shading_height(linear, light.azimuth_deg, elevation, pixel_mm)
-    notes.append(
-        f"Shape from shading under a stated light (azimuth {light.azimuth_deg:g}, elevation {elevation:g}): paint, "
-        "dirt and gloss are read as slope, hills and hollows may be swapped, and its scale is a guess (bas-relief)."
-    )
-    return Relighter(Scene(linear, clipped, height, torch.zeros_like(clipped), pixel_mm), light)
 
 
 def _station(photos: list[PhotoFile]) -> tuple[StationField, Tensor]:

@@ -1,7 +1,7 @@
 """Differentiable augmentation of photos and samples alike, so that few photos do not wear a critic out.
 
 Paper: Zhao, Liu, Lin, Zhu, Han: Differentiable Augmentation for Data-Efficient GAN Training, 2020,
-    arXiv 2006.10738. Colour, translation and cutout follow section 4 and its ranges; flip is ours.
+    arXiv 2006.10738. Colour, translation and cutout follow section 4 and its ranges; flip and relight are ours.
 Differs: the names are switched one by one, and saturation leaves grey images alone.
 Origin: written here from the paper.
 """
@@ -14,27 +14,86 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from handful.core.errors import UserError
 from handful.generators.base import Augment
 from handful.generators.classic import DRAWS, ClassicSettings, vary
+from handful.light.slow import SlowLight, fit_slow_light
+from handful.light.view import compare_views
 
-Operation = Literal["classic", "flip", "color", "translation", "cutout"]
+Operation = Literal["classic", "flip", "color", "translation", "cutout", "relight"]
 
 _SHIFT_SHARE = 1 / 8
 _CUTOUT_SHARE = 1 / 2
+_LIGHT_PX = 64  # size at which the photos' light is compared
+_BLACK, _WHITE = 0.03, 0.998  # of the range: outside, a pixel says nothing about light
 
 
-def build_augment(operations: Sequence[Operation]) -> Augment:
+def build_augment(operations: Sequence[Operation], photos: Tensor | None = None) -> Augment:
     """The given operations one after another; none leaves images as they are.
 
     Each image of a batch draws its own numbers, on the CPU, from the generator that the caller passes.
+
+    Args:
+        operations: their names.
+        photos: the training photos (n, c, h, w) in [-1, 1], whose light `relight` learns; the others need none.
+
+    Raises:
+        UserError: relight with fewer than 2 photos.
     """
+    known = dict(_OPERATIONS)
+    if "relight" in operations:
+        known["relight"] = build_relight(photos)
+    chosen = [known[operation] for operation in operations]
 
     def augment(images: Tensor, random: torch.Generator) -> Tensor:
-        for operation in operations:
-            images = _OPERATIONS[operation](images, random)
+        for operate in chosen:
+            images = operate(images, random)
         return images
 
     return augment
+
+
+def build_relight(photos: Tensor | None) -> Augment:
+    """Moves the light of each image, by gain and slow gradient, as far as the light of the photos moves.
+
+    A field is drawn on the straight line between the lights of two photos, relative to their middle one, and
+    multiplies the grey values above black. A camera's gamma turns a field into a power of it, in photos and here
+    alike, so that no gamma need be known. Nothing is clipped, and no edge moves. The direction of light is left
+    alone: the normals of a sample are not known.
+
+    Args:
+        photos: (n, c, h, w) in [-1, 1], at least 2.
+
+    Raises:
+        UserError: fewer than 2 photos.
+    """
+    if photos is None or len(photos) < 2:
+        raise UserError(
+            f"The augmentation relight was asked for with {0 if photos is None else len(photos)} training photo(s).",
+            "It moves light as the light of the photos differs, which takes at least 2.",
+            "Add photos, or leave relight out of --augment.",
+        )
+    light = _photo_light(photos)
+    drawable = light.drawable.float()
+
+    def relight(images: Tensor, random: torch.Generator) -> Tensor:
+        n, _, height, width = images.shape
+        first, second = torch.randint(0, len(drawable), (2, n), generator=random)
+        coefficients = torch.lerp(drawable[first], drawable[second], torch.rand(n, 1, generator=random))
+        fields = light.fields(coefficients, (height, width))[:, None].to(images)  # (n, 1, h, w)
+        return (images + 1) * fields - 1
+
+    return relight
+
+
+def _photo_light(photos: Tensor) -> SlowLight:
+    """Gain and gradient of each photo's grey values above black, relative to the middle one."""
+    grey = ((photos.detach().cpu().double().mean(1, keepdim=True) + 1) / 2).clamp(0, 1)
+    factor = min(1.0, _LIGHT_PX / max(grey.shape[2:]))
+    height, width = (max(1, round(side * factor)) for side in grey.shape[2:])
+    small = torch.nn.functional.adaptive_avg_pool2d(grey, (height, width))
+    known = (small > _BLACK) & (small < _WHITE)
+    return fit_slow_light(small[:, 0], known[:, 0], compare_views(list(small)))
 
 
 def classic(images: Tensor, random: torch.Generator) -> Tensor:
@@ -103,4 +162,10 @@ def _near_random_centre(side: int, n: int, images: Tensor, random: torch.Generat
     return ((places >= start) & (places < start + length)).to(images.device)
 
 
-_OPERATIONS = {"classic": classic, "flip": flip, "color": color, "translation": translation, "cutout": cutout}
+_OPERATIONS: dict[str, Augment] = {
+    "classic": classic,
+    "flip": flip,
+    "color": color,
+    "translation": translation,
+    "cutout": cutout,
+}

@@ -195,7 +195,7 @@ def _forecast(
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads or 1)
     try:
-        augment = build_augment(settings.augment)
+        augment = build_augment(settings.augment, source.photos)
         return forecast_training(build, source.photos, settings.batch, budget, runtime, augment, seed)
     finally:
         torch.set_num_threads(threads)

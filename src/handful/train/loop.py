@@ -164,7 +164,8 @@ def _train(
     learner = build_learner()
     learner.to(runtime.device, runtime.memory_format)
     photos = source.photos.to(runtime.device)  # (n, c, h, w)
-    augment, augment_photos = build_augment(settings.augment), build_augment(settings.augment_photos)
+    augment = build_augment(settings.augment, source.photos)
+    augment_photos = build_augment(settings.augment_photos, source.photos)
     budget = resolve_budget(settings.budget, settings.batch, len(photos))
 
     # Resume: weights and standing are those of the newest checkpoint; what came after it never happened

@@ -29,7 +29,8 @@ class TrainSettings(Settings):
     most_photos: int | None = Field(None, ge=1)
     """Train on at most so many of the training photos, taken evenly in file order; None takes all."""
     augment: Annotated[tuple[Operation, ...], BeforeValidator(_split_names)] = ()
-    """Differentiable augmentations of photos and samples alike: classic, flip, color, translation, cutout."""
+    """Differentiable augmentations of photos and samples alike: classic, flip, color, translation, cutout,
+    relight (gain and slow gradient, as far as those of the photos differ)."""
     augment_photos: Annotated[tuple[Operation, ...], BeforeValidator(_split_names)] = ()
     """The same operations on the photos of a batch alone, as is usual for classifiers. What they change the generator
     learns to draw. Methods that do not look at batches (singan) leave them out."""

@@ -1,0 +1,84 @@
+"""What shape a photo shows, by what the user gave: a height, a bead's mask, or the light that shaped the shading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from handful.light.height import bead_height, read_height, shading_height
+from handful.light.photo_files import PhotoFile, read_mask
+from handful.light.relight import FittedLight, Scene, assumed_light, fit_light
+from handful.light.relit_records import RelightSettings
+
+TRIED_CONTACT_ANGLES_DEG = (30.0, 45.0, 60.0, 75.0)
+_PHOTOS_TRIED = 3
+_RAISED_FROM = 0.1  # of a given height's range: higher counts as the bead, where no mask says so
+_USUAL_ELEVATION_DEG = 45.0
+
+
+def choose_contact_angle(photos: Sequence[PhotoFile], settings: RelightSettings) -> float | None:
+    """The contact angle stated, or the one under which the first three photos fit best; None where no cap is needed.
+
+    One folder is one station with one sealant, so all its photos share the angle.
+    """
+    needed = [photo for photo in photos if photo.mask is not None and photo.height is None][:_PHOTOS_TRIED]
+    if not needed:
+        return None
+    if settings.contact_angle_deg is not None:
+        return settings.contact_angle_deg
+
+    def loss(angle: float) -> float:
+        return sum(photo_light(photo, photo_scene(photo, settings, angle), settings).loss for photo in needed)
+
+    return min(TRIED_CONTACT_ANGLES_DEG, key=loss)
+
+
+def photo_scene(photo: PhotoFile, settings: RelightSettings, contact_angle_deg: float | None) -> Scene:
+    """The photo with its height field.
+
+    Raises:
+        UserError: a mask or height that does not fit the photo, or cannot be read.
+    """
+    linear, clipped = photo.planes()
+    raised = read_mask(photo.mask)[None] if photo.mask is not None else None
+    if photo.height is not None:
+        height = read_height(photo.height, settings.height_unit_mm)
+        if raised is None:
+            raised = height[0] > height.min() + _RAISED_FROM * (height.max() - height.min())
+    elif raised is not None and contact_angle_deg is not None:
+        height = bead_height(raised[0].numpy(), contact_angle_deg, settings.pixel_mm)
+    else:
+        light = _stated(settings)
+        height = shading_height(linear, light.azimuth_deg, light.elevation_deg, settings.pixel_mm)
+        raised = torch.zeros_like(clipped)
+    return Scene(linear, clipped, height, raised, settings.pixel_mm)
+
+
+def photo_light(photo: PhotoFile, scene: Scene, settings: RelightSettings) -> FittedLight:
+    """The light of a photo: fitted, or as stated where its shape came from that statement."""
+    if photo.mask is None and photo.height is None:
+        return _stated(settings)
+    return fit_light(scene, settings.photo_azimuth_deg, settings.photo_elevation_deg)
+
+
+def shape_note(photos: Sequence[PhotoFile], settings: RelightSettings, contact_angle_deg: float | None) -> str | None:
+    """What was assumed about the shape, in words; None where the height was given."""
+    if all(photo.height is not None for photo in photos):
+        return None
+    if contact_angle_deg is not None:
+        how = "was stated" if settings.contact_angle_deg is not None else "is the one of 30, 45, 60, 75 that fits best"
+        return (
+            f"The bead's height is a circular cap over its mask; its contact angle of {contact_angle_deg:g} degrees "
+            f"{how}. One photo does not fix its scale: a flatter bead under lower light looks alike (bas-relief)."
+        )
+    light = _stated(settings)
+    return (
+        f"Shape from shading under a stated light (azimuth {light.azimuth_deg:g}, elevation {light.elevation_deg:g}): "
+        "paint, dirt and gloss are read as slope, hills and hollows may be swapped, its scale is a guess (bas-relief)."
+    )
+
+
+def _stated(settings: RelightSettings) -> FittedLight:
+    elevation = settings.photo_elevation_deg
+    return assumed_light(settings.photo_azimuth_deg or 0.0, _USUAL_ELEVATION_DEG if elevation is None else elevation)
