@@ -31,7 +31,9 @@ def run_of(cell: Cell) -> RunManifest:
     )  # fmt: skip
 
 
-def fail(cell: Cell, listener: Listener) -> RunManifest:
+def tell(cell: Cell, listener: Listener) -> RunManifest:
+    for step in range(EVENTS):
+        listener({"event": "step", "step": step, "words": "x" * 200})
     if cell.generator == "a":
         raise UserError("It broke.", "Nothing.", "Mend it.")
     if cell.generator == "b":
@@ -45,12 +47,6 @@ def vanish(cell: Cell, listener: Listener) -> RunManifest:
     return run_of(cell)
 
 
-def chatter(cell: Cell, listener: Listener) -> RunManifest:
-    for step in range(EVENTS):
-        listener({"event": "step", "step": step, "words": "x" * 200})
-    return run_of(cell)
-
-
 def go_on_talking(cell: Cell, listener: Listener, folder: Path) -> RunManifest:
     write_atomically(folder / cell.generator, str(os.getpid()).encode())
     while True:
@@ -59,9 +55,14 @@ def go_on_talking(cell: Cell, listener: Listener, folder: Path) -> RunManifest:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_the_error_of_one_cell_is_its_outcome_and_the_others_end(jobs: int) -> None:
-    cells = [*CELLS, Cell("c", 0, 0)]
-    outcomes = {cell.generator: outcome for cell, outcome in run_cells(cells, fail, jobs)}
+def test_every_cell_ends_with_its_own_outcome_and_all_its_events_were_heard_in_order_before(jobs: int) -> None:
+    heard: list[Event] = []
+    outcomes = {}
+    cells = [*CELLS, Cell("c", 1, 0)]
+    for cell, outcome in run_cells(cells, tell, jobs, heard.append):
+        assert [event["step"] for event in heard if event["cell"] == str(cell)] == list(range(EVENTS))
+        outcomes[cell.generator] = outcome
+    assert len(heard) == EVENTS * len(cells)
     assert isinstance(outcomes["a"], UserError) and outcomes["a"].do == "Mend it."
     assert isinstance(outcomes["b"], ValueError)
     assert outcomes["c"] == run_of(cells[2])
@@ -72,17 +73,6 @@ def test_the_alarms_of_a_run_are_said_when_its_cell_ends() -> None:
     run = run_of(CELLS[0]).model_copy(update={"alarms": (alarm,), "status": "stopped"})
     assert outcome_words(run) == ["stopped", "alarm: samples look alike"]
     assert outcome_words(UserError("It broke.", "Nothing.", "Mend it.")) == ["failed: It broke."]
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_every_event_of_a_cell_is_heard_in_order_with_its_name_before_the_cell_is_told_to_have_ended(jobs: int) -> None:
-    heard: list[Event] = []
-    cells = [*CELLS, Cell("c", 1, 0)]
-    for cell, outcome in run_cells(cells, chatter, jobs, heard.append):
-        assert outcome == run_of(cell)
-        assert [event["step"] for event in heard if event["cell"] == str(cell)] == list(range(EVENTS))
-    assert {event["cell"] for event in heard} == {str(cell) for cell in cells}
-    assert len(heard) == EVENTS * len(cells)
 
 
 def test_a_listener_that_fails_ends_the_comparison_and_its_processes(tmp_path: Path) -> None:
