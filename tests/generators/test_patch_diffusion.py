@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from handful.core.errors import UserError
 from handful.core.images import integers_to_unit, pixels_sha256, unit_to_integers
 from handful.core.seeds import torch_stream
 from handful.generators.base import ImageSpec, Passport
@@ -174,6 +175,25 @@ def test_a_photo_in_other_light_is_left_out_and_never_drawn_on() -> None:
     generator.sample([0, 1])
     assert all(5 not in passport.drew_on for passport in generator.passports().values())
     assert bool(ready(photos, drop_outliers=False).store.kept.all())
+
+
+def test_it_says_whether_the_photos_share_a_view_and_what_was_left_out() -> None:
+    photos = station_photos(16, channels=3, light=0.02)
+    photos[5, 1] = 0.9
+    notes = ready(photos).notes()
+    assert "share a view" in notes[0] and "0 of 16 were moved" in notes[0] and "1 photo(s)" in notes[1]
+    apart = torch.cat([scene(16 + 16 * number, 128)[:, :, :16, 8 * number : 8 * number + 40] for number in range(6)])
+    notes = ready(apart).notes()
+    assert "do not share a view" in notes[0] and "singan" in notes[0] and "fewer than 10" in notes[1]
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_starts() -> None:
+    photos = station_photos(4)
+    with pytest.raises(UserError) as caught:
+        ready(photos, memory_mb=1)
+    assert "4 photos of 40x32 px" in caught.value.what and "1 MB" in caught.value.allowed
+    assert "memory_mb" in caught.value.do
+    ready(photos, memory_mb=100)
 
 
 # Samples
