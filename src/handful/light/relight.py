@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.optimize import minimize
@@ -40,7 +41,7 @@ _AZIMUTHS = range(0, 360, 30)
 _ELEVATIONS = (15, 30, 45, 60, 75)
 _AMBIENTS = (0.05, 0.3, 1.0)
 _HUBER = 1.345
-_MOST_EVALUATIONS = 90
+_MOST_EVALUATIONS = 60
 _LEAST_LIGHT = 1e-4
 
 
@@ -128,20 +129,24 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
     best = min(trials)
     as_good = sorted({float(trial[1]) for trial in trials if trial[0] <= EQUALLY_GOOD * best[0]})
 
-    def angles(point: list[float]) -> tuple[float, float, float]:
-        azimuth = float(point[0]) if azimuth_deg is None else azimuth_deg
-        elevation = float(np.clip(point[1], *ELEVATIONS_DEG)) if elevation_deg is None else elevation_deg
-        return azimuth, elevation, float(np.exp(np.clip(point[2], -5, 3)))
+    free = [azimuth_deg is None, elevation_deg is None, True]
+    start = np.array([best[1], best[2], np.log(best[3])])
 
-    def misfit(point: list[float]) -> float:
-        azimuth, elevation, ambient = angles(point)
+    def light(point: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+        """The free parts of (azimuth, elevation, logarithm of ambient) filled in."""
+        full = start.copy()
+        full[free] = point
+        return float(full[0]), float(np.clip(full[1], *ELEVATIONS_DEG)), float(np.exp(np.clip(full[2], -5, 3)))
+
+    def misfit(point: npt.NDArray[np.float64]) -> float:
+        azimuth, elevation, ambient = light(point)
         return small.misfit(small.layers(azimuth, elevation), ambient)
 
-    start = np.array([best[1], best[2], np.log(best[3])])
-    steps = np.array([[0, 0, 0], [12, 0, 0], [0, 7 if best[2] < 70 else -7, 0], [0, 0, 0.5]])
-    simplex = {"initial_simplex": start + steps, "maxfev": _MOST_EVALUATIONS, "xatol": 0.2, "fatol": 1e-6}
-    found = minimize(misfit, start, method="Nelder-Mead", options=simplex)
-    azimuth, elevation, ambient = angles(found.x)
+    steps = np.diag([12.0, 7.0 if best[2] < 70 else -7.0, 0.5])[free][:, free]
+    simplex = start[free] + np.concatenate([np.zeros((1, sum(free))), steps])
+    options = {"initial_simplex": simplex, "maxfev": _MOST_EVALUATIONS, "xatol": 0.3, "fatol": 1e-4}
+    found = minimize(misfit, start[free], method="Nelder-Mead", options=options)
+    azimuth, elevation, ambient = light(found.x)
     model, gloss = small.model(small.layers(azimuth, elevation), ambient)
     relative = ((small.photo - model).abs() / model.clamp(min=_LEAST_LIGHT))[small.wanted]
     return FittedLight(
