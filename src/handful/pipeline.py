@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 from itertools import product
@@ -19,13 +20,13 @@ from handful.photos.audit import audit_photos
 from handful.report.build import ReportResult, build_report
 from handful.report.study_page import PAGE, build_study_page
 from handful.scores.evaluate import check_comparison, check_split, choose_spaces, score_samples
-from handful.scores.protocol import card_name, find_protocol
+from handful.scores.protocol import card_name, find_protocol, judged_spaces
 from handful.study.cells import Cell, all_draws, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
 from handful.study.frozen import freeze_plan
 from handful.study.parts import Study
 from handful.study.plan import CompareSettings
-from handful.study.power import plan_power, say_power
+from handful.study.power import plan_power, say_power, settle_protocols
 
 
 def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listener = ignore) -> ReportResult:
@@ -44,17 +45,23 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
     check_generators(settings)
     check_runtime(settings.train.device, settings.train.precision, settings.train.threads)
     spaces = choose_spaces(settings.features, listener)
-    check_comparison(settings.protocol, spaces)
-    settings = settings.model_copy(update={"features": spaces})
-    judged = [(protocol, space) for protocol in settings.protocol for space in spaces]
+    check_comparison(settings.protocol or (), spaces)
     work = Workspace(out)
     audit = audit_photos(photos, bit_depth=settings.bit_depth)
+    settings, protocols = settle_protocols(settings.model_copy(update={"features": spaces}), audit)
+    judged = judged_spaces(protocols, spaces)
+    if not judged:
+        raise UserError(
+            f"{', '.join(protocols)} has no score in {', '.join(spaces)}.",
+            "What is defined from one photo is told from the images themselves.",
+            "Give --features pixels, or leave --features out.",
+        )
     keep_out_of_photos(out, photos)
     with work.hold():
-        dataset = build_dataset(audit, work.dataset, settings.dataset, partial(_check_dataset, settings))
+        dataset = build_dataset(audit, work.dataset, settings.dataset, partial(_check_dataset, settings, protocols))
         audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
         freeze_plan(settings, spaces, dataset, out)
-        say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset), listener)
+        say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset, protocols), listener)
         cells = _cells(settings, dataset)
         job = partial(run_cell, work=out, settings=settings, threads=_threads(settings))
         runs: dict[Cell, RunManifest] = {}
@@ -151,9 +158,9 @@ def _cells_event(ended: int, cells: int) -> Event:
     return {"event": "cells", "progress": ended / cells, "words": f"{ended} of {cells} cells"}
 
 
-def _check_dataset(settings: CompareSettings, dataset: DatasetManifest) -> None:
+def _check_dataset(settings: CompareSettings, protocols: Sequence[str], dataset: DatasetManifest) -> None:
     """Refuses, before it is frozen, a data set that cannot be learned from or judged with."""
-    check_split(dataset, settings.protocol)
+    check_split(dataset, protocols)
     check_cells(_cells(settings, dataset), dataset, settings)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from report_cards import card, score
 
-from handful.core.artifacts import ScoreCard
+from handful.core.artifacts import Score, ScoreCard
 from handful.report.comparison import compare_pairs
 from handful.report.verdict import judge
 
@@ -327,8 +327,7 @@ def test_no_ranking_is_given_where_a_second_space_shows_the_reverse() -> None:
     cards = runs("dcgan", 0.02, 10) + runs("began", 0.08, 10)
     verdict = judge(cards + seen_by_pixels("dcgan", 0.5, 10) + seen_by_pixels("began", 0.1, 10))
     assert verdict.sentence == (
-        "No ranking is given: heldout-v1 and heldout-v1+pixels disagree on began and dcgan (Kendall's tau −1.00, 95 % "
-        "interval −1.00 to −1.00)."
+        "No ranking is given: heldout-v1 and heldout-v1+pixels point opposite ways on began against dcgan."
     )
     assert verdict.comparisons[0].word == "undecided" and verdict.comparisons[0].contradicted_by == PIXELS
     assert verdict.agreement[0].contradicted == (("began", "dcgan"),)
@@ -370,3 +369,20 @@ def test_without_a_plan_the_usual_network_decides_where_both_saw_as_much() -> No
     assert judge(cards).protocol == "heldout-v1"
     long = [one.model_copy(update={"protocol": LITE, "protocol_fingerprint": LITE}) for one in cards[2:]]
     assert judge([*cards[:2], *long]).protocol == short, "by name, not by length"
+
+
+def test_one_photo_ranks_nothing_and_nearness_is_never_told_without_copying() -> None:
+    def single(generator: str, *scores: Score) -> ScoreCard:
+        return card(generator, 0.1, protocol="single-v1+pixels", scores=scores)
+
+    near = [score("sifid", 0.2, n=1), score("inception_score (x)", 1.1, n=0)]
+    verdict = judge([single("singan", *near), single("copies", score("sifid", 0.0, n=1))])
+    assert verdict.sentence.startswith("Nothing is ranked: with 1 photo") and verdict.ranked == ()
+    assert verdict.why[0] == (
+        "singan: nearness by sifid 0.200; copying was not measured, so nearness may be nothing but that."
+    )
+    assert verdict.why[1].startswith("copies: nearness by sifid 0;")
+    both = judge([single("singan", *near, score("nearest_photo", 0.4, n=1), score("ct", 0.3, n=1))])
+    assert both.why[0].endswith("nearness by sifid 0.200 and nearest_photo 0.400; copying by ct 0.300.")
+    mixed = judge([single("singan", *near), card("dcgan", 0.1), card("began", 0.2)])
+    assert mixed.ranked == ("began", "dcgan"), "held-out photos decide where there are any"

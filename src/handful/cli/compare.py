@@ -23,7 +23,9 @@ def command(
     canvas: options.Canvas = None,
     seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
     samples: Annotated[int | None, typer.Option(help="Images drawn from each run.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="heldout-v1, training-v1, or both, comma-separated.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Comma-separated: heldout-v1, training-v1, single-v1; default: by the photos.")
+    ] = None,
     features: Annotated[
         str | None,
         typer.Option(

@@ -16,7 +16,7 @@ EXAMPLE = "handful score work/4_samples/RUN work/2_dataset --features efficientn
 def command(
     samples: Annotated[Path, typer.Argument(help="A folder of samples, ours or yours.", show_default=False)],
     photos: Annotated[Path, typer.Argument(help="A dataset folder, or a plain folder of photos.", show_default=False)],
-    protocol: Annotated[str, typer.Option(help="heldout-v1 or training-v1.")] = "heldout-v1",
+    protocol: Annotated[str, typer.Option(help="heldout-v1, training-v1 or single-v1.")] = "heldout-v1",
     features: Annotated[
         str, typer.Option(help="A network (`handful weights` lists them), or pixels for the scores on images.")
     ] = "inception-2015",

@@ -13,6 +13,7 @@ from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
 from handful.report import sentences
 from handful.report.comparison import Cell, Comparison, compare_pairs
+from handful.report.single import is_single, single
 from handful.report.spaces import Agreement, compare_spaces, space_scores
 from handful.report.words import find, name_contestants
 
@@ -83,6 +84,8 @@ def judge(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> Verdict:
         why = [sentences.numbers(field), sentences.decision(field), sentences.against_anchors(field)]
         why += [sentences.agreement(found) for found in agreements]
         why += [sentences.one_space(heldout[0].protocol)] if not agreements and len(order) > 1 else []
+    elif cards and all(map(is_single, cards)):
+        sentence, why = single(cards, names)
     else:
         sentence, reason = sentences.nobody_to_rank(cards, heldout, [name for name, _ in _copying_generators(cards)])
         why = [reason]

@@ -90,7 +90,7 @@ class ImageSet:
         return len(self.names)
 
     def photo_numbers(self) -> PhotoNumbers:
-        """The photo of each image, by number; near-duplicates count as one photo, unless all images are of one group."""
+        """The photo of each image, by number. Near-duplicates count as one photo, unless all are of one group."""
         if self.groups is not None and len(set(self.groups)) > 1:
             return np.unique(self.groups, return_inverse=True)[1]
         return np.unique(self.names if self.photos is None else self.photos, return_inverse=True)[1]

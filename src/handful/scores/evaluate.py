@@ -54,7 +54,7 @@ def score_samples(
             (nearest_photo is then left out, as the training photos are unknown), training photos for training-v1.
         out: folder for the card; None writes nothing. Features, and scores on images, are kept in `cache` within it,
             or, in a workspace, in 5_scores/cache for all runs.
-        protocol: heldout-v1 or training-v1.
+        protocol: heldout-v1, training-v1 or single-v1.
         network: a feature network, one with '+bf16' appended, or `pixels` for the scores that look at the images
             themselves.
         fold: the fold that the samples' run held out.
@@ -72,6 +72,12 @@ def score_samples(
     start = time.perf_counter()
     chosen = find_protocol(protocol)
     check_comparison([protocol], [network])
+    if not score_names(network, chosen):
+        raise UserError(
+            f"{protocol} has no score in the space {network}.",
+            f"It asks only what is defined from one photo: {', '.join(score_names(None, chosen))}.",
+            f"Give --features {PIXELS}.",
+        )
     kept = None
     if out is not None:
         kept = (out.parent if out.resolve().parent == Workspace(out.resolve().parent.parent).scores else out) / "cache"
@@ -90,7 +96,7 @@ def score_samples(
         sets: FeatureSets | ImageSets = _image_sets(drawn, known, chosen, runtime_device, kept, listener)
     else:
         sets = _feature_sets(drawn.images, known, chosen, FeatureExtractor(network, runtime_device), kept, listener)
-    names, left_out = _usable_scores(network, sets)
+    names, left_out = _usable_scores(network, chosen, sets)
     scores: list[Score] = []
     for name in names:
         try:
@@ -177,9 +183,10 @@ def _check_reference(protocol: Protocol, photos: int, fold: int) -> None:
         raise UserError(
             f"Fold {fold} has {photos} {kind} photo(s).",
             f"{protocol.name} compares samples with {kind} photos and needs at least {protocol.least_reference}.",
-            "Add photos, or build the data set again with more of them held out (`handful dataset --heldout`)."
+            "Add photos, build the data set again with more of them held out (`handful dataset --heldout`), or give "
+            "--protocol single-v1, which needs none held out and ranks nothing."
             if protocol.reference == "heldout"
-            else "Add photos: fewer cannot be judged by distances between sets.",
+            else "Add photos, or give --protocol single-v1, which is for one photo and ranks nothing.",
         )
 
 
@@ -283,10 +290,12 @@ def _image_sets(
     )
 
 
-def _usable_scores(space: str, sets: FeatureSets | ImageSets) -> tuple[list[str], dict[str, UserError]]:
+def _usable_scores(
+    space: str, protocol: Protocol, sets: FeatureSets | ImageSets
+) -> tuple[list[str], dict[str, UserError]]:
     """The scores to ask, and why others cannot be asked."""
     names, left_out = [], {}
-    for name in score_names(space):
+    for name in score_names(space, protocol):
         facts: ScoreFacts = registry.load("scores", name).FACTS
         try:
             if facts.compares_with in ("training", "sources") and not len(sets.training):

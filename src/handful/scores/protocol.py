@@ -3,6 +3,8 @@
 heldout-v1 compares samples with photos that no training saw: how good is the generator?
 training-v1 compares them with the training photos, as most few-shot papers do. Copying wins there, so nearest_photo
 stands beside it and is read first.
+single-v1 is for one photo, or very few: the same, with those scores alone that are defined from a single photo. It
+ranks nothing: there is no photo left to judge by, and a copy scores best.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Protocol(Settings):
     """Which photos samples are compared with."""
     least_reference: int = 2
     """Fewest reference photos; FID and KID are defined from 2."""
+    scores: Literal["all", "defined from one photo"] = "all"
+    """Which scores are asked."""
     independent: Literal["groups"] = "groups"
     """What counts as one photo: near-duplicates together."""
 
@@ -39,6 +43,7 @@ PROTOCOLS = {
     for protocol in (
         Protocol(name="heldout-v1", version=1, reference="heldout"),
         Protocol(name="training-v1", version=1, reference="training"),
+        Protocol(name="single-v1", version=1, reference="training", least_reference=1, scores="defined from one photo"),
     )
 }
 
@@ -72,7 +77,7 @@ def plan(
         samples: how many are judged.
         names: the scores on the card; None: all of this space.
     """
-    names = score_names(space) if names is None else names
+    names = score_names(space, protocol) if names is None else names
     facts = {name: registry.describe("scores", name).facts for name in names}
     return {
         **protocol.model_dump(),
@@ -111,11 +116,18 @@ def _networks(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def score_names(space: str | None = None) -> tuple[str, ...]:
-    """The scores of every protocol that stand on the card of a space; None: all there are."""
+def score_names(space: str | None = None, protocol: Protocol | None = None) -> tuple[str, ...]:
+    """The scores that stand on the card of a space under a protocol; None: of all spaces, or of any protocol."""
     needs = "images" if space == PIXELS else "features"
+    facts = {name: registry.describe("scores", name).facts for name in registry.names("scores")}
     return tuple(
         name
-        for name in registry.names("scores")
-        if space is None or registry.describe("scores", name).facts.get("needs", "features") == needs
+        for name, fact in facts.items()
+        if (space is None or fact.get("needs", "features") == needs)
+        and (protocol is None or protocol.scores == "all" or fact["least_reference"] <= 1)
     )
+
+
+def judged_spaces(protocols: Sequence[str], spaces: Sequence[str]) -> list[tuple[str, str]]:
+    """Every (protocol, space) with a score to ask: few are defined from one photo, and none of them in some spaces."""
+    return [(name, space) for name in protocols for space in spaces if score_names(space, find_protocol(name))]

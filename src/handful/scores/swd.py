@@ -7,7 +7,8 @@ Read: 0 means the same distribution of small structure at every scale; lower is 
     of real photos are above 0 as well: `halves_of_photos` is the distance of one half of the photos to the other. It
     shares nothing with a network, so where it and a network rank alike, the ranking is no network's taste.
 Few images: too high by an amount that falls with the number of images; compare at equal counts. The interval is over
-    whole photos and samples, never over patches, which of one image are no independent pictures.
+    whole photos and samples, never over patches, which of one image are no independent pictures. One photo is enough
+    for a number, with an interval over samples alone.
 Oracle: scipy's wasserstein_distance in each direction; the pyramid adds up to the image; the interval against leaving
     out each image.
 Differs: patches are taken at the same places in all images, 64 a level; all sets are scaled by the photos' mean and
@@ -32,7 +33,7 @@ FACTS = ScoreFacts(
     better="lower",
     perfect="0, but two sets of real photos are above 0: see halves_of_photos",
     best=0.0,
-    least_reference=2,
+    least_reference=1,
     least_samples=2,
     needs="images",
 )
@@ -78,6 +79,11 @@ def score(sets: ImageSets) -> Score:
     by_content: dict[int, str] = {}
     for pixels, photo in sorted(zip(sets.reference.hashes, photos.tolist(), strict=True)):
         by_content.setdefault(photo, pixels)
+    details = {**levels, "reference_images": float(len(photos))}
+    notes = ["The interval is over samples and says nothing of other photos."]
+    if n > 1:
+        details["halves_of_photos"] = float(np.mean(halves))
+        notes = ["Above 0 for real photos too: read it against halves_of_photos and at equal counts."]
     return Score(
         name="swd",
         value=value,
@@ -85,8 +91,8 @@ def score(sets: ImageSets) -> Score:
         high=high,
         n_reference=n,
         m_samples=m,
-        notes=("Above 0 for real photos too: read it against halves_of_photos and at equal counts.",),
-        details={**levels, "halves_of_photos": float(np.mean(halves)), "reference_images": float(len(photos))},
+        notes=tuple(notes),
+        details=details,
         per_photo=tuple(float(value + added[photo]) for photo in by_content),
     )
 
@@ -150,7 +156,8 @@ def _cut(level: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _level(
     x: npt.NDArray[np.float32], y: npt.NDArray[np.float32], photos: npt.NDArray[np.intp], side_px: int
 ) -> tuple[float, Floats, Floats, float]:
-    """One level: the distance, what each sample and each photo image adds, and the distance of halves of the photos."""
+    """One level: the distance, what each sample and each photo image adds, and the distance of halves of the photos,
+    which is 0 where there is one photo."""
     slices = directions(_DIRECTIONS, x.shape[2], numpy_stream(0, f"swd directions {side_px}"))
     value, half = 0.0, 0.0
     of_x, of_y = np.zeros(len(x)), np.zeros(len(y))
@@ -162,7 +169,7 @@ def _level(
         value += found.value / len(blocks)
         of_x += found.of_x.reshape(x.shape[:2]).mean(1) / len(blocks)
         of_y += found.of_y.reshape(y.shape[:2]).mean(1) / len(blocks)
-        half += _halves(over_y, photos) / len(blocks)
+        half += _halves(over_y, photos) / len(blocks) if photos.any() else 0.0
     return value, of_x, of_y, half
 
 

@@ -20,6 +20,9 @@ from handful.report.verdict import PRIMARY
 from handful.scores.networks import find_network
 from handful.scores.protocol import PIXELS
 from handful.study.plan import CompareSettings
+from handful.study.power import USUAL
+
+NONE = "none: nothing is ranked"
 
 
 class FrozenPlan(Artifact):
@@ -45,7 +48,7 @@ class FrozenPlan(Artifact):
     @property
     def pilot(self) -> bool:
         """Whether it can decide nothing."""
-        return len(self.seeds) * self.folds < LEAST_PAIRS or len(self.seeds) < LEAST_SEEDS
+        return self.primary_score == NONE or len(self.seeds) * self.folds < LEAST_PAIRS or len(self.seeds) < LEAST_SEEDS
 
 
 def freeze_plan(settings: CompareSettings, spaces: Sequence[str], dataset: DatasetManifest, out: Path) -> FrozenPlan:
@@ -79,9 +82,15 @@ def freeze_plan(settings: CompareSettings, spaces: Sequence[str], dataset: Datas
 
 
 def _plan(settings: CompareSettings, spaces: Sequence[str], dataset: DatasetManifest) -> FrozenPlan:
+    names = ", ".join(sorted(settings.generators))
+    heldout = [name for name in settings.protocol or USUAL if name.startswith("heldout")]
+    networks = [space for space in spaces if space != PIXELS]
+    ranks = bool(heldout and networks)
     rest: dict[str, Any] = {
-        "question": f"Which is nearer to the held-out photos: {', '.join(sorted(settings.generators))}?",
-        "primary_score": f"{PRIMARY} in {spaces[0]}, {settings.protocol[0]}",
+        "question": f"Which is nearer to the held-out photos: {names}?"
+        if ranks
+        else f"What do {names} make of the photos that they learn from?",
+        "primary_score": f"{PRIMARY} in {networks[0]}, {heldout[0]}" if ranks else NONE,
         "generators": tuple(sorted(settings.generators)),
         "seeds": tuple(sorted(settings.seeds)),
         "folds": dataset.folds,

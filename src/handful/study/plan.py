@@ -29,8 +29,9 @@ class CompareSettings(Settings):
     """One training of each generator for each seed."""
     samples: int = Field(1000, ge=2)
     """Images drawn from each run."""
-    protocol: tuple[str, ...] = Field(("heldout-v1", "training-v1"), min_length=1)
-    """Each gets a table of its own."""
+    protocol: tuple[str, ...] | None = Field(None, min_length=1)
+    """Each gets a table of its own. None: heldout-v1 and training-v1, or single-v1 where there are too few photos to
+    hold any out."""
     features: tuple[str, ...] | None = Field(None, min_length=1)
     """Feature spaces, a score card each: networks, and `pixels` for the scores that look at the images themselves.
     None: every network whose weights are here, and pixels."""
