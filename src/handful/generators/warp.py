@@ -106,7 +106,7 @@ class Warp(Generator):
         low, high = grid.amin((0, 1)), grid.amax((0, 1))
         grid = grid - (low + high) / 2
         reach = (high - low) / 2
-        fit = (1 / reach.max()).clamp(max=1.0)  # zooms in where the frame would look beyond the photo
+        fit = reach.max().reciprocal().clamp(max=1.0)  # zooms in where the frame would look beyond the photo
         grid, room = grid * fit, 1 - reach * fit
         grid = (grid + (torch.tensor(place) * 2 - 1) * room).clamp(-1, 1)  # the clamp undoes rounding alone
         if set_to.mirror and mirrored < 0.5:

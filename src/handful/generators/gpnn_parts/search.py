@@ -1,0 +1,126 @@
+"""Exact nearest neighbours among patches, found from a few of their principal components.
+
+Patches are rotated onto the principal axes of one set. Their first d coordinates and the length of the rest make a
+vector of d + 1 numbers, and the squared distance of two such vectors is a lower bound of the patches' own (the rests
+differ by at least the difference of their lengths). So one thin matrix product bounds all pairs from below, and only
+pairs whose bound lies below the distance of a pair already known are measured in full. Nothing is approximate but the
+rounding of float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_AXES = 23
+"""Principal axes of the bound: with the rest's length, and what makes a distance of a product, 26 columns."""
+_BLOCK_BYTES = 4_000_000
+"""Of bounds at once, so that they stay in a core's cache."""
+_GROUP = 32
+"""Neighbouring columns; they are looked at one by one only where the least bound among them is low enough."""
+_MOST_PAIRS = 64
+"""Pairs a row beyond which measuring all of a block by a product is cheaper."""
+_PAIRS_AT_ONCE = 4_096
+_SHRINK, _ENLARGE = 1 - 4e-6, 1 + 1e-5
+"""Of squared lengths in the bounds, and of what they are held against: more than float32 rounds."""
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """Patches, and their coordinates for the bound."""
+
+    patches: Tensor
+    """(n, values), shifted by the basis' mean."""
+    short: Tensor
+    """(n, d + 1): coordinates on the principal axes, and the length of the rest."""
+    squares: Tensor
+    """(n,): squared length of the whole."""
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+
+class Basis:
+    """Mean and principal axes of a set of patches."""
+
+    def __init__(self, patches: Tensor) -> None:
+        """Args:
+        patches: (n, values).
+        """
+        self.mean = patches.mean(0)
+        centred = (patches - self.mean).double().cpu()
+        axes = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)  # largest variance first
+        self.axes = axes[:, :_AXES].to(patches)
+
+    def describe(self, patches: Tensor) -> PatchSet:
+        """Patches (n, values) with what the bound needs."""
+        centred = patches - self.mean
+        squares = centred.square().sum(1)
+        along = centred @ self.axes
+        rest = (squares - along.square().sum(1)).clamp(min=0).sqrt()
+        return PatchSet(centred, torch.cat([along, rest[:, None]], dim=1), squares)
+
+
+def nearest(
+    queries: PatchSet, keys: PatchSet, weights: Tensor | None = None, guess: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each query the key of least weighted squared distance; of equal ones the first.
+
+    Args:
+        queries: n of them.
+        keys: m of them, of the same basis.
+        weights: (m,) positive; what a key's squared distances are multiplied by. None: 1.
+        guess: (n,) a key for each query, the nearer the faster; None: the one of the least bound.
+
+    Returns:
+        (n,) indices of keys, and (n,) the weighted squared distances.
+    """
+    weights = torch.ones_like(keys.squares) if weights is None else weights
+    # times (a query's coordinates, its squared length, 1): the bounds with the keys' weights
+    columns = torch.cat([-2 * keys.short.T, torch.full_like(weights, _SHRINK)[None], _SHRINK * keys.squares[None]])
+    columns = F.pad(columns * weights, (0, -len(keys) % _GROUP))
+    columns[-1, len(keys) :] = torch.inf
+    rows = max(1, _BLOCK_BYTES // (4 * columns.shape[1]))
+    space = columns.new_empty(rows, columns.shape[1])  # fresh memory for each block would cost as much as the product
+    found = torch.empty(len(queries), dtype=torch.long, device=weights.device)
+    least = torch.empty_like(queries.squares)
+    for first in range(0, len(queries), rows):
+        block = slice(first, first + rows)
+        patches, squares = queries.patches[block], queries.squares[block, None]
+        coordinates = torch.cat([queries.short[block], squares, torch.ones_like(squares)], dim=1)
+        bounds = torch.mm(coordinates, columns, out=space[: len(patches)])
+        start = bounds.argmin(1) if guess is None else guess[block]
+        row, key = _candidates(bounds, _measure(patches, keys.patches, weights, None, start))
+        if len(row) > _MOST_PAIRS * len(patches):
+            full = (squares - 2 * (patches @ keys.patches.T) + keys.squares) * weights
+            found[block] = full.argmin(1)
+            least[block] = _measure(patches, keys.patches, weights, None, found[block])
+        else:
+            distances = _measure(patches, keys.patches, weights, row, key)
+            least[block] = torch.full_like(squares[:, 0], torch.inf).scatter_reduce(0, row, distances, "amin")
+            first_key = torch.where(distances == least[block][row], key, len(keys))
+            found[block] = torch.full_like(start, len(keys)).scatter_reduce(0, row, first_key, "amin")
+    return found, least
+
+
+def _candidates(bounds: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns of the bounds (n, m) that are not above a distance (n,) that is known to occur."""
+    bounds = bounds.view(len(bounds), -1, _GROUP)
+    known = known[:, None] * _ENLARGE
+    row, group = (bounds.amin(2) <= known).nonzero(as_tuple=True)
+    pair, member = (bounds[row, group] <= known[row]).nonzero(as_tuple=True)
+    return row[pair], group[pair] * _GROUP + member
+
+
+def _measure(queries: Tensor, keys: Tensor, weights: Tensor, row: Tensor | None, key: Tensor) -> Tensor:
+    """Weighted squared distances (pairs,) of pairs of a row of queries and one of keys; row None: 0, 1, 2, ..."""
+    found = torch.empty(len(key), device=keys.device)
+    for first in range(0, len(key), _PAIRS_AT_ONCE):
+        some = slice(first, first + _PAIRS_AT_ONCE)
+        difference = keys[key[some]]
+        difference -= queries[some] if row is None else queries[row[some]]
+        found[some] = difference.square_().sum(1) * weights[key[some]]
+    return found
