@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from report_cards import score
 from workspace_fixture import write_card
 
 from handful.core.artifacts import ComparePlan, Score, ScoreCard
+from handful.core.errors import UserError
 from handful.core.workspace import Workspace
 from handful.report.build import build_report
 from handful.report.tables import better_word
@@ -63,3 +65,14 @@ def test_a_column_is_read_by_its_score_whatever_network_stands_in_brackets() -> 
     assert better_word("sifid") == better_word("sifid (another-network)") == "lower is better"
     assert better_word("inception_score (efficientnet-lite0)") == ""  # it says nothing of how good samples are
     assert better_word("a score of your own") == ""
+
+
+def test_a_card_under_the_name_of_another_protocol_is_refused_with_both_names(tmp_path: Path) -> None:
+    for protocol in SPACES[:2]:
+        card = write_space(tmp_path, "dcgan", protocol)
+    folder = Workspace(tmp_path).scores / card.run_id
+    (folder / f"{SPACES[0]}.json").replace(folder / "heldout-v1.json")
+    with pytest.raises(UserError) as caught:
+        build_report(tmp_path)
+    assert f"is a score card of {SPACES[0]}, under the name of heldout-v1." in caught.value.what
+    assert "never joined" in caught.value.allowed and f"{SPACES[0]}.json" in caught.value.do

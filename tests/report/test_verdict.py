@@ -386,3 +386,21 @@ def test_one_photo_ranks_nothing_and_nearness_is_never_told_without_copying() ->
     assert both.why[0].endswith("nearness by sifid 0.200 and nearest_photo 0.400; copying by ct 0.300.")
     mixed = judge([single("singan", *near), card("dcgan", 0.1), card("began", 0.2)])
     assert mixed.ranked == ("began", "dcgan"), "held-out photos decide where there are any"
+
+
+def test_cards_that_are_not_joined_are_named_on_both_sides() -> None:
+    def judged_with(samples: int) -> dict[str, object]:
+        return {
+            "reference": "heldout",
+            "network": "inception-2015",
+            "samples": samples,
+            "versions": {"a": str(samples)},
+        }
+
+    cards = [card(name, kid, protocol_plan=judged_with(100)) for name, kid in (("dcgan", 0.02), ("began", 0.08))]
+    foreign = card("singan", 0.1, protocol_fingerprint="other", protocol_plan=judged_with(50))
+    (line,) = [line for line in judge([*cards, foreign]).why if "took no part" in line]
+    assert line.endswith("heldout-v1 of singan with samples 50 is not heldout-v1 with samples 100.")
+    elsewhere = card("singan", 0.1, dataset_fingerprint="another")
+    (line,) = [line for line in judge([card("dcgan", 0.02), card("began", 0.08), elsewhere]).why if "no part" in line]
+    assert line.endswith("heldout-v1 of singan has another data set than heldout-v1 of dcgan.")

@@ -87,7 +87,7 @@ def collect(work: Path) -> Evidence:
     plan = _read_if_there(ComparePlan, work)
     runs = [_read_run(folder) for folder in _folders_with(place.train, RunManifest.file_name)]
     samples = [_read_samples(folder) for folder in _folders_with(place.samples, SampleManifest.file_name)]
-    cards = [ScoreCard.read(path.parent, path.name) for path in sorted(place.scores.glob("*/*.json")) if _is_card(path)]
+    cards = [_read_card(path) for path in sorted(place.scores.glob("*/*.json")) if _is_card(path)]
     own_images = {card.run_id for card in cards if card.seed is None}  # judged against the same photos: always shown
     wanted = set(plan.run_ids) | own_images if plan else None
 
@@ -128,6 +128,17 @@ def _is_card(path: Path) -> bool:
     except (OSError, ValueError):
         return not path.name.startswith(".")  # reading it as a card says what is wrong
     return isinstance(content, dict) and "protocol" in content
+
+
+def _read_card(path: Path) -> ScoreCard:
+    card = ScoreCard.read(path.parent, path.name)
+    if path.stem != card.protocol:
+        raise UserError(
+            f"{path} is a score card of {card.protocol}, under the name of {path.stem}.",
+            "Score cards of different protocols or networks are never joined; each is called as what it is.",
+            f"Call it {card.protocol}.json again, or score again with `handful score`.",
+        )
+    return card
 
 
 def _read_run(folder: Path) -> Run:

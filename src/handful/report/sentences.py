@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -258,9 +259,30 @@ def copies_best(protocol: str, value: float) -> str:
     )
 
 
-def left_apart(cards: int) -> str:
-    """Says that some cards could not be compared."""
-    return f"{plural(cards, 'held-out score card')} with another protocol fingerprint or data set took no part."
+def left_apart(cards: Sequence[ScoreCard], deciding: ScoreCard) -> str:
+    """Says that some cards could not be compared, and names both sides: such cards are never joined."""
+    sides = {_side(card, deciding): None for card in cards}
+    return (
+        f"{plural(len(cards), 'held-out score card')} with another protocol fingerprint or data set took no part: "
+        f"{'; '.join(sides)}."
+    )
+
+
+def _side(card: ScoreCard, deciding: ScoreCard) -> str:
+    """'heldout-v1 with samples 50, and heldout-v1 with samples 100 decides': what the plans differ in."""
+    own, others = card.protocol_plan, deciding.protocol_plan
+    keys = [key for key in {**own, **others} if own.get(key) != others.get(key)]
+    keys = [key for key in keys if not isinstance(own.get(key, others.get(key)), dict)] or keys
+    if not keys:
+        what = "data set" if card.dataset_fingerprint != deciding.dataset_fingerprint else "fingerprint"
+        return (
+            f"{card.protocol} of {card.generator} has another {what} than {deciding.protocol} of {deciding.generator}"
+        )
+
+    def told(plan: Mapping[str, Any]) -> str:
+        return ", ".join(key if isinstance(plan.get(key), dict) else f"{key} {plan.get(key)}" for key in keys)
+
+    return f"{card.protocol} of {card.generator} with {told(own)} is not {deciding.protocol} with {told(others)}"
 
 
 def _no_need(field: Field, names: Sequence[str]) -> str:

@@ -189,5 +189,5 @@ def _training_words(cards: Sequence[ScoreCard]) -> str:
 
 def _apart_words(judged: Sequence[ScoreCard], used: Sequence[ScoreCard], heldout: Sequence[ScoreCard]) -> str:
     known = {id(card) for card in used}
-    apart = sum(id(card) not in known for card in judged)
-    return sentences.left_apart(apart) if apart and heldout else ""
+    apart = [card for card in judged if id(card) not in known]
+    return sentences.left_apart(apart, heldout[0]) if apart and heldout else ""

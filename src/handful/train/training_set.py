@@ -38,7 +38,8 @@ def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) 
         most_photos: take at most so many photos, evenly in file order, each with all its tiles; None takes all.
 
     Raises:
-        UserError: no data set, no such fold, no training image, or an image that changed since.
+        UserError: no data set, no such fold, no training image, one with the pixels of a held-out image, or one that
+            changed since.
     """
     manifest = DatasetManifest.read(dataset)
     images = manifest.training(fold)
@@ -48,6 +49,7 @@ def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) 
             "Training needs at least 1.",
             "Add photos and run `handful dataset` again, or hold fewer out.",
         )
+    _keep_apart(images, manifest.heldout(fold), fold)
     if most_photos is not None:
         images = _thin_out(images, most_photos)
     photos = read_unit_images(dataset, [image.file for image in images], manifest.bit_depth)
@@ -65,6 +67,19 @@ def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) 
         fingerprint=training_fingerprint(images),
         pixels=tuple(image.pixels_sha256 for image in images),
     )
+
+
+def _keep_apart(training: Sequence[DatasetImage], heldout: Sequence[DatasetImage], fold: int) -> None:
+    """Refuses a data set in which a training image equals a held-out one, told by their pixels."""
+    out = {image.pixels_sha256: image.file for image in heldout}
+    shared = [image for image in training if image.pixels_sha256 in out]
+    if shared:
+        raise UserError(
+            f"{len(shared)} training image(s) of fold {fold} have the pixels of a held-out one, for example "
+            f"{shared[0].file} those of {out[shared[0].pixels_sha256]}.",
+            "No held-out pixel may be trained on.",
+            "Build the data set again with `handful dataset`, which keeps equal pictures together.",
+        )
 
 
 def _thin_out(images: Sequence[DatasetImage], most_photos: int) -> tuple[DatasetImage, ...]:
