@@ -246,7 +246,7 @@ def test_a_sample_rebuilt_from_its_passport_is_the_sample_to_below_a_grey_level(
 def test_a_planted_copy_is_found() -> None:
     photos = station_photos(12)
     _, mixed = passport_of(ready(photos, patch_px=5), 0)
-    assert mixed.largest_region < 0.8 and mixed.novelty > 0.5
+    assert mixed.largest_region < 0.8 and mixed.novelty > 0.3
     image, copied = passport_of(ready(photos, patch_px=999, mixture_photos=1, exclude_mixed=False), 0)
     assert copied.largest_region > 0.95 and copied.most_used_share > 0.95 and copied.novelty < 0.2
     assert int((photos - image).abs().mean((1, 2, 3)).argmin()) == copied.most_used_photo
