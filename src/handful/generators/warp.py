@@ -51,7 +51,7 @@ class WarpSettings(Settings):
     @model_validator(mode="after")
     def _views_are_ordered(self) -> WarpSettings:
         if self.least_view > self.most_view:
-            words = "least_view ({least}) must be at most most_view ({most})"
+            words = "The smallest view, least_view ({least}) must be at most most_view ({most})"
             raise PydanticCustomError("views", words, {"least": self.least_view, "most": self.most_view})
         return self
 
@@ -93,15 +93,15 @@ class Warp(Generator):
         half = torch.tensor([(width - 1) / 2, (height - 1) / 2])  # pixels from the centre to the outermost
         rows = torch.linspace(-1, 1, height)[:, None].expand(height, width)
         columns = torch.linspace(-1, 1, width).expand(height, width)
-        grid = torch.stack([columns, rows], dim=-1) * half  # (h, w, 2) in pixels
+        grid: Tensor = torch.stack([columns, rows], dim=-1) * half  # (h, w, 2) in pixels
         angle = math.radians(turn * set_to.turn_degrees)
         widen = math.exp(stretch * math.log1p(set_to.stretch) / 2)
         turned = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         sheared = torch.tensor([[widen, shear * set_to.shear], [0.0, 1 / widen]])
         zoom = set_to.least_view + view * (set_to.most_view - set_to.least_view)
         grid = grid @ (zoom * turned @ sheared).T
-        smooth = F.interpolate(bend, size=(height, width), mode="bicubic", align_corners=True)[0].permute(1, 2, 0)
-        grid = (grid + smooth * set_to.bend * half.min()) / half
+        smooth = F.interpolate(bend, size=(height, width), mode="bicubic", align_corners=True)[0]
+        grid = (grid + smooth.permute(1, 2, 0) * set_to.bend * half.min()) / half
 
         low, high = grid.amin((0, 1)), grid.amax((0, 1))
         grid = grid - (low + high) / 2
