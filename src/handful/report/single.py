@@ -64,4 +64,5 @@ def _sees(score: str) -> str:
     if score not in registry.names("scores"):
         return ""
     facts = registry.describe("scores", score).facts
-    return "" if facts.get("compares_with") == "nothing" else str(facts.get("sees", "closeness"))
+    sees = str(facts.get("sees", "closeness"))
+    return "" if sees == "closeness" and facts.get("compares_with") == "nothing" else sees
