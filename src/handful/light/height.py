@@ -21,6 +21,8 @@ from handful.core.errors import UserError
 CONTACT_ANGLES_DEG = (5.0, 120.0)
 _STEEPEST_DEG = 60.0  # of a surface from shading
 _FOOT_BLUR_PX = 1.0
+_OUTLINE_BLUR, _RIDGE_BLUR = 0.1, 0.05  # of the bead's half-width
+_BORDER = 0.01  # of the short side
 _SHORTEST_PX, _LONGEST_SHARE = 4.0, 0.25  # wavelengths that shading is trusted with: above noise, below falloff
 _NOISE = 0.05  # of the strongest response; keeps directions across the light, which shading does not show, small
 
@@ -30,8 +32,9 @@ def bead_height(mask: npt.NDArray[np.bool_], contact_angle_deg: float = 45.0, pi
 
     With half-width a at the foot and contact angle t the cap has the radius R = a / sin t, and at the distance r from
     the centre line the height sqrt(R^2 - r^2) - R cos t. Distances to the foot come from the mask's distance transform;
-    a is the largest of them around each pixel. Up to 90 degrees that is a function of r; above, the overhang is cut off
-    by the view from above and the foot is steep.
+    a is the largest of them around each pixel. The outline is smoothed first, over a tenth of the half-width, and the
+    bead runs out of the picture where the mask ends within a hundredth of its border. Above 90 degrees the overhang is
+    cut off by the view from above.
 
     Args:
         mask: (h, w), True on the bead; it may run out of the picture.
@@ -48,11 +51,12 @@ def bead_height(mask: npt.NDArray[np.bool_], contact_angle_deg: float = 45.0, pi
             "A mask marks the bead (not 0) and leaves the sheet (0): neither nothing nor all.",
             "Give the mask of the bead.",
         )
-    to_foot: npt.NDArray[np.float64] = distance_transform_edt(mask) - 0.5  # to the edge between pixels
-    reach = math.ceil(to_foot.max())
-    half = maximum_filter(np.where(mask, to_foot, 0), 2 * reach + 1)
-    weight = gaussian_filter(mask.astype(np.float64), reach / 2)
-    half = np.maximum(gaussian_filter(half * mask, reach / 2) / np.maximum(weight, 1e-9), 0.5)
+    outline = _even_outline(mask)
+    to_foot: npt.NDArray[np.float64] = np.clip(distance_transform_edt(outline) - 0.5, 0, None)  # to the pixels' edge
+    reach = max(1, math.ceil(to_foot.max()))
+    half = maximum_filter(to_foot, 2 * reach + 1)
+    weight = gaussian_filter(outline.astype(np.float64), reach / 2)
+    half = np.maximum(gaussian_filter(half * outline, reach / 2) / np.maximum(weight, 1e-9), 0.5)
     angle = math.radians(contact_angle_deg)
     from_centre = np.clip(half - to_foot, 0, half)
     if contact_angle_deg <= 90:
@@ -60,8 +64,19 @@ def bead_height(mask: npt.NDArray[np.bool_], contact_angle_deg: float = 45.0, pi
     else:  # the widest place, seen from above, is the equator
         radius, base = half, half * math.cos(angle)
     cap = np.sqrt(np.maximum(radius**2 - from_centre**2, 0)) - base
-    height = gaussian_filter(np.where(mask, cap, 0.0), _FOOT_BLUR_PX) * pixel_mm
-    return torch.from_numpy(height)[None, None]
+    blur = max(_FOOT_BLUR_PX, _RIDGE_BLUR * reach)  # distances to a bent outline have creases
+    return torch.from_numpy(gaussian_filter(np.where(outline, cap, 0.0), blur) * pixel_mm)[None, None]
+
+
+def _even_outline(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask without the jags of a thresholded outline, and without ends just before the picture's border."""
+    margin = max(1, round(_BORDER * min(mask.shape)))
+    whole = np.pad(mask[margin:-margin, margin:-margin], margin, mode="edge")
+    if not whole.any():
+        whole = mask
+    blur = _OUTLINE_BLUR * float(distance_transform_edt(whole).max())
+    smooth: npt.NDArray[np.bool_] = gaussian_filter(whole.astype(np.float64), blur, mode="nearest") > 0.5
+    return smooth if smooth.any() else whole
 
 
 def shading_height(photo: Tensor, azimuth_deg: float, elevation_deg: float, pixel_mm: float = 1.0) -> Tensor:

@@ -33,6 +33,7 @@ RATIO_LIMITS = (0.2, 5.0)
 HOLDS_BELOW, FAILS_ABOVE = 0.3, 0.8
 """Absolute logarithm of photo / model, slow part: full change of direction up to the first, none from the second."""
 ELEVATIONS_DEG = (5.0, 90.0)
+LEAST_EXPLAINED = 0.3
 EQUALLY_GOOD = 1.1
 """Azimuths whose misfit is within this factor of the best cannot be told from it."""
 
@@ -57,6 +58,9 @@ class FittedLight:
     """Strength of the gloss on the raised part."""
     misfit: float
     """Median of |photo / model - 1| where it was fitted."""
+    explained: float
+    """Share of the raised part's unevenness that the light explains (1 - mean absolute error / that of an even
+    surface). Below `LEAST_EXPLAINED` the direction is a guess: a translucent bead glows at its rims, say."""
     azimuths_as_good_deg: tuple[float, ...]
     """Azimuths, in steps of 30, that fit about as well: one straight bead shows light across it alone."""
     given: bool
@@ -149,12 +153,15 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
     azimuth, elevation, ambient = light(found.x)
     model, gloss = small.model(small.layers(azimuth, elevation), ambient)
     relative = ((small.photo - model).abs() / model.clamp(min=_LEAST_LIGHT))[small.wanted]
+    raised = small.photo[small.regions[0]]
+    missed, uneven = (raised - model[small.regions[0]]).abs().mean(), (raised - raised.median()).abs().mean()
     return FittedLight(
         azimuth_deg=azimuth % 360,
         elevation_deg=elevation,
         ambient=ambient,
         gloss=gloss,
         misfit=float(relative.median()),
+        explained=1 - float(missed / uneven.clamp(min=1e-12)),
         azimuths_as_good_deg=tuple(as_good),
         given=azimuth_deg is not None and elevation_deg is not None,
         loss=float(found.fun),
@@ -323,7 +330,9 @@ def assumed_light(azimuth_deg: float, elevation_deg: float) -> FittedLight:
     """
     _check("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
     _check("elevation of the photo", elevation_deg, ELEVATIONS_DEG[0], 85, "degrees")
-    return FittedLight(azimuth_deg % 360, elevation_deg, 0.3, 0.0, float("nan"), (), given=True, loss=float("nan"))
+    return FittedLight(
+        azimuth_deg % 360, elevation_deg, 0.3, 0.0, float("nan"), float("nan"), (), given=True, loss=float("nan")
+    )
 
 
 def _check(name: str, value: float | None, least: float, most: float, unit: str) -> None:

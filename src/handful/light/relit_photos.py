@@ -29,7 +29,7 @@ from handful.light.envelope import Envelope, azimuth_range, value_range
 from handful.light.field import StationField, check_saturation, fit_station_field
 from handful.light.photo_files import PhotoFile, read_photos
 from handful.light.photo_shape import choose_contact_angle, photo_light, photo_scene, shape_note
-from handful.light.relight import Change, FittedLight, Relighter, scale_light
+from handful.light.relight import LEAST_EXPLAINED, Change, FittedLight, Relighter, scale_light
 from handful.light.relit_records import RelightSettings, RelitRow, RelitSet
 
 MANIFEST_FILE, ROWS_FILE = "relight.json", "relight.jsonl"
@@ -73,6 +73,12 @@ def relight_photos(
     lights: list[FittedLight | None] = [None] * len(photos)
     if known:
         lights = [photo_light(photo, photo_scene(photo, settings, angle), settings) for photo in photos]
+        guessed = [photo.name for photo, light in zip(photos, lights, strict=True) if light and _is_guess(light)]
+        if guessed:
+            notes.append(
+                f"Of {len(guessed)} photo(s) the direction of light is a guess: it explains less than "
+                f"{LEAST_EXPLAINED:.0%} of the bead's unevenness, for example of {guessed[0]}."
+            )
         notes += [note] if (note := shape_note(photos, settings, angle)) is not None else []
     found = _found(field, fields, [light for light in lights if light is not None])
     if settings.count is not None:
@@ -225,6 +231,10 @@ def _made(rows: list[RelitRow], field: StationField, fields: Tensor, photos: lis
         gain=value_range([row.gain * float(field.gains[place[row.photo]]) for row in rows]),
         falloff=value_range([1 - (1 - row.falloff) * (1 - _falloff(fields[place[row.photo]])) for row in rows]),
     )
+
+
+def _is_guess(light: FittedLight) -> bool:
+    return light.explained < LEAST_EXPLAINED  # False for a light that was stated: its share is not a number
 
 
 def _light_row(light: FittedLight) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""How close relit photos come to rendered truth: PSNR in 8-bit grey levels at 658x490.
+
+A bead with a bent centre line and linked circles on a textured sheet is rendered under one lamp and even sky, and
+photographed with noise; it is relit to other directions and compared with a noiseless rendering under them. The height
+is known, taken from the mask (contact angle by best fit), or from shading under the stated light. Once the sheet is
+matt, as the model assumes, and once it is metal, as it does not.
+
+    python benchmarks/relight_accuracy.py [--scenes 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from handful.core.seeds import numpy_stream, torch_stream
+from handful.light.camera import Camera, expose, linearise
+from handful.light.height import bead_height, shading_height
+from handful.light.photo_shape import TRIED_CONTACT_ANGLES_DEG
+from handful.light.relight import Change, Relighter, Scene, assumed_light, fit_light
+from handful.light.shade import Material, shade
+from handful.light.sources import Light
+
+WIDTH, HEIGHT, PIXEL_MM, AMBIENT = 658, 490, 0.05, 0.3
+CAMERA = Camera(gain=0.85)
+TURNS = ((30, 0), (-60, 10), (0, -12), (0, 20))
+"""New lights: degrees of azimuth and elevation from that of the photo."""
+
+
+class Truth:
+    """One scene, decided by the seed: bead, texture, and the light of the photo."""
+
+    def __init__(self, seed: int) -> None:
+        random = numpy_stream(seed, "relight accuracy")
+        y, x = np.mgrid[:HEIGHT, :WIDTH]
+        bend, period = random.uniform(30, 80), random.uniform(100, 160)
+        phase, half, contact = random.uniform(0, 6.28), random.uniform(24, 40), math.radians(random.uniform(35, 70))
+        middle = HEIGHT / 2 + bend * np.sin(x / period + phase)
+        across = np.abs(y - middle) / np.hypot(1, bend / period * np.cos(x / period + phase))
+        width = half * (1 + 0.03 * np.sin(x / 7))  # linked circles
+        radius = width / math.sin(contact)
+        cap = np.sqrt(np.maximum(radius**2 - across**2, 0)) - radius * math.cos(contact)
+        self.mask = across < width
+        self.height = torch.from_numpy(gaussian_filter(np.where(self.mask, cap, 0), 1.2) * PIXEL_MM)[None, None]
+        grain = gaussian_filter(random.standard_normal((HEIGHT, WIDTH)), (0.6, 12))
+        self.albedo = torch.from_numpy(np.where(self.mask, 0.6, 0.25 * (1 + 0.06 * grain / grain.std())))[None, None]
+        self.azimuth, self.elevation = random.uniform(0, 360), random.uniform(35, 50)
+
+    def radiance(self, azimuth_deg: float, elevation_deg: float, metal: bool) -> Tensor:
+        """(1, h, w) linear."""
+        bead = torch.from_numpy(self.mask)[None, None]
+        gloss = torch.where(bead, 0.04, 0.5 if metal else 0.0).double()
+        material = Material(self.albedo, torch.where(bead, 0.2, 0.4).double(), gloss)
+        return shade(self.height, PIXEL_MM, material, [Light(azimuth_deg, elevation_deg)], AMBIENT).radiance[0]
+
+
+def measure(seed: int, metal: bool) -> dict[str, list[float]]:
+    """PSNRs over the new lights, by where the height came from; 'not relit' is the photo as it was."""
+    truth = Truth(seed)
+    random = torch_stream(seed, "relight accuracy noise")
+    photo = expose(truth.radiance(truth.azimuth, truth.elevation, metal), CAMERA, random)
+    linear, raised = linearise(photo, Camera(), torch.float64), torch.from_numpy(truth.mask)[None]
+
+    def scene(height: Tensor) -> Scene:
+        return Scene(linear, photo >= 255, height, raised, PIXEL_MM)
+
+    known = scene(truth.height)
+    relighters = {"known height": Relighter(known, fit_light(known))}
+    tried = [scene(bead_height(truth.mask, angle, PIXEL_MM)) for angle in TRIED_CONTACT_ANGLES_DEG]
+    light, best = min(((fit_light(one), one) for one in tried), key=lambda pair: pair[0].loss)
+    relighters["height from mask"] = Relighter(best, light)
+    shaped = scene(shading_height(linear, truth.azimuth, truth.elevation, PIXEL_MM))
+    relighters["shape from shading"] = Relighter(shaped, assumed_light(truth.azimuth, truth.elevation))
+
+    found: dict[str, list[float]] = {name: [] for name in ("not relit", *relighters)}
+    for turn, rise in TURNS:
+        azimuth, elevation = (truth.azimuth + turn) % 360, truth.elevation + rise
+        wanted = expose(truth.radiance(azimuth, elevation, metal), CAMERA)
+        found["not relit"].append(peak_ratio_db(photo, wanted))
+        for name, relighter in relighters.items():
+            relit = expose(relighter.relight(Change(azimuth, elevation)), Camera())
+            found[name].append(peak_ratio_db(relit, wanted))
+    identity = max(
+        int((expose(relighter.relight(Change()), Camera()) - photo).abs().max()) for relighter in relighters.values()
+    )
+    found["identity, grey levels"] = [float(identity)]
+    return found
+
+
+def peak_ratio_db(first: Tensor, second: Tensor) -> float:
+    return 10 * math.log10(255**2 / float((first.double() - second.double()).square().mean()))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--scenes", type=int, default=4)
+    scenes = arguments.parse_args().scenes
+    torch.set_num_threads(1)
+    print("| sheet | height | PSNR, dB: median (minimum to maximum) | n |\n|---|---|---|---|")
+    for metal in (False, True):
+        began = time.process_time()
+        all_found = [measure(seed, metal) for seed in range(scenes)]
+        for name in all_found[0]:
+            values = [value for found in all_found for value in found[name]]
+            spread = f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+            print(f"| {'metal' if metal else 'matt'} | {name} | {spread} | {len(values)} |", flush=True)
+        print(f"{(time.process_time() - began) / scenes:.1f} s of CPU time a scene", flush=True)
+
+
+if __name__ == "__main__":
+    main()
