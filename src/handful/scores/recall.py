@@ -8,8 +8,8 @@ Few images: it moves in steps of one photo, and with 10 photos its interval is w
     compare at equal counts.
 Oracle: the definition in loops; one picture over and over.
 Differs: no sample's ball reaches farther than the middle one around a photo: the paper's number, `recall_uncapped`,
-    rises when samples are scattered far and wide. The ball does not hold its border. Of tiles, a photo counts by the share of
-    its tiles.
+    rises when samples are scattered far and wide. The ball does not hold its border. Of tiles, a photo counts by the
+    share of its tiles.
 """
 
 from __future__ import annotations

@@ -1,0 +1,200 @@
+"""How alike is an image to each of some photos, under any shift, mirror and gain, beyond what all photos share?
+
+Photos of one station share most of what they show: a plain correlation is near 1 for any two of them. Two photos differ
+by light, by the product, and by the camera's noise, which no two have in common. So the mean of the other photos is
+taken out, slow light and the finest grain (which JPEG destroys) are filtered off, and what is left is correlated. A
+correlation does not see gain or offset, and what is saturated is left out.
+
+Candidates come from correlations of the middle of each image with all photos, by FFT, at reduced resolution where
+images are large; the best few are placed at full resolution and measured on the area where both images overlap.
+
+Paper: Lewis (1995), "Fast Normalized Cross-Correlation" (the search). The partial correlation is the textbook's.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+Images = npt.NDArray[np.float32]
+Products = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+_SEARCHED_PX = 128
+"""Long side at which all pairs are searched: at less, half a pixel of shift hides the right photo among the others."""
+_CANDIDATES = 10
+_FINE_PX, _SLOW_PX = 2.0, 8.0
+"""Standard deviations of the two Gaussians. JPEG keeps what lies between them; slow light lies above."""
+_SATURATED_SHARE = 0.004
+_LEAST_USABLE = 0.1
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Match:
+    """The photo that an image is most alike to."""
+
+    likeness: float
+    """Partial correlation, -1 to 1, the mean of the other photos held fixed."""
+    photo: int
+    down_px: int
+    """By how much the image lies lower than the photo."""
+    right_px: int
+    mirrored: bool
+
+
+class Photos:
+    """Photos (n, h, w), n >= 3, made ready to be looked for."""
+
+    def __init__(self, photos: Images, shift_share: float, top: float) -> None:
+        """Args:
+        photos: grey, of one size, on any scale.
+        shift_share: the largest shift that is searched, as a share of the long side.
+            top: the largest value that a pixel can have.
+        """
+        self.photos = photos.astype(np.float32)
+        self.sum = self.photos.sum(0)
+        self.low, self.high = top * _SATURATED_SHARE, top * (1 - _SATURATED_SHARE)
+        self.fine = keep_detail(self.photos)
+        long_px = max(photos.shape[1:])
+        self.reach_px = max(1, round(shift_share * long_px))
+        self.factor = max(1, long_px // _SEARCHED_PX)
+        self.search = _Search(self.fine, self.reach_px)
+        self.coarse = _Search(_shrink(self.fine, self.factor), -(-self.reach_px // self.factor) + 1)
+
+    def match(self, images: Images, skipped: Flags | None = None) -> list[Match]:
+        """For each image (m, h, w) the photo that it is most alike to.
+
+        Args:
+            images: grey, of the photos' size and on their scale.
+            skipped: (m, n), the photos that an image is not compared with, at least one less than all.
+        """
+        skipped = np.zeros((len(images), len(self.photos)), np.bool_) if skipped is None else skipped
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # FFTs and filters run outside Python's lock
+            return list(threads.map(self._match_one, images.astype(np.float32), skipped))
+
+    def _match_one(self, image: Images, skipped: Flags) -> Match:
+        detail = keep_detail(image[None])[0]
+        sides = (detail, np.ascontiguousarray(detail[:, ::-1]))
+        found = [self.coarse.peaks(_shrink(side[None], self.factor)[0]) for side in sides]
+        peaks = np.stack([heights for heights, _ in found])  # (mirrored, photos)
+        peaks[:, skipped] = -np.inf
+        best = np.argsort(-peaks, axis=None, kind="stable")[:_CANDIDATES]
+        tried = []
+        for mirrored, photo in zip(*np.unravel_index(best, peaks.shape), strict=True):
+            place = found[mirrored][1][photo]
+            if self.factor > 1:
+                place = self.search.peaks(sides[mirrored], photo)[1][0]
+            if not skipped[photo]:
+                tried.append(self._verify(image, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
+        return max(tried, key=lambda match: match.likeness)
+
+    def _verify(self, image: Images, photo: int, down: int, right: int, mirrored: bool) -> Match:
+        """Of the unfiltered image with one photo: filtered anew on the overlap, where nothing is saturated."""
+        side = image[:, ::-1] if mirrored else image
+        here, there = _overlap(down, image.shape[0]), _overlap(right, image.shape[1])
+        others = (self.sum - self.photos[photo]) / (len(self.photos) - 1)
+        seen = side[here[0], there[0]]
+        parts = np.stack([seen, *(one[here[1], there[1]] for one in (self.photos[photo], others))])
+        usable = (seen > self.low) & (seen < self.high)
+        if usable.mean() < _LEAST_USABLE:
+            usable = np.ones_like(usable)
+        detail = keep_detail(parts, usable)[:, usable].astype(np.float64)
+        x, one, rest = (part - part.mean() for part in detail)
+        likeness = _partial(*map(np.asarray, (x @ one, x @ rest, one @ rest, x @ x, one @ one, rest @ rest)))
+        return Match(float(likeness), photo, down, -right if mirrored else right, mirrored)
+
+    def _gram(self, image: Images, down: int, right: int) -> npt.NDArray[np.float64]:
+        """Inner products of the photos, and last the image, over the area where it overlaps them."""
+        here, there = _overlap(down, image.shape[0]), _overlap(right, image.shape[1])
+        photos = self.fine[:, here[1], there[1]]
+        rows = np.concatenate([photos, image[None, here[0], there[0]]]).reshape(len(self.fine) + 1, -1)
+        rows = rows - rows.mean(1, keepdims=True)
+        gram: npt.NDArray[np.float64] = (rows @ rows.T).astype(np.float64)
+        return gram
+
+
+class _Search:
+    """Finds the middle of an image, which a shift within reach leaves inside the frame, in each photo."""
+
+    def __init__(self, photos: Images, reach: int) -> None:
+        self.reach = reach
+        self.middle = np.zeros(photos.shape[1:], np.float32)
+        height, width = (min(reach, length // 4) for length in photos.shape[1:])
+        self.middle[height : photos.shape[1] - height, width : photos.shape[2] - width] = 1
+        self.spectra = np.conj(fft.rfft2(photos))
+        energy = self._surfaces(self.middle, np.conj(fft.rfft2(photos**2)))
+        self.length = np.sqrt(np.maximum(energy, energy.max() * 1e-4) + _TINY)
+
+    def peaks(self, image: Images, photo: int | None = None) -> tuple[Images, npt.NDArray[np.intp]]:
+        """The highest correlation of an image (h, w) with each photo, or with one, (n,), up to a factor that the image
+        alone decides; and how far down and right it lies there, (n, 2)."""
+        photos = slice(None) if photo is None else slice(photo, photo + 1)
+        surfaces = self._surfaces(image * self.middle, self.spectra[photos]) / self.length[photos]
+        flat = surfaces.reshape(len(surfaces), -1)
+        at = flat.argmax(1)
+        places = np.stack(np.unravel_index(at, surfaces.shape[1:]), axis=1) - np.array(surfaces.shape[1:]) // 2
+        return flat[np.arange(len(flat)), at], places
+
+    def _surfaces(self, image: Images, spectra: npt.NDArray[np.complex64]) -> Images:
+        return _window(fft.irfft2(fft.rfft2(image) * spectra, s=image.shape), self.reach)
+
+
+def keep_detail(images: Images, usable: Flags | None = None) -> Images:
+    """(n, h, w) between two Gaussians: without noise finer than what JPEG keeps, and without slow light.
+
+    Args:
+        images: each on its own.
+        usable: (h, w), where not, nothing is taken from.
+    """
+    images = images.astype(np.float32)
+    weight = np.ones((1, 1, 1), np.float32) if usable is None else usable[None].astype(np.float32)
+    fine, slow = (
+        _gaussian(images * weight, sigma) / np.maximum(_gaussian(weight, sigma), 1e-3) for sigma in (_FINE_PX, _SLOW_PX)
+    )
+    detail: Images = fine - slow - (fine - slow).mean((1, 2), keepdims=True)
+    return detail
+
+
+def _gaussian(images: Images, sigma: float) -> Images:
+    blurred: Images = ndimage.gaussian_filter(images, (0, sigma, sigma), mode="nearest", truncate=3)
+    return blurred
+
+
+def _partial(
+    x_photo: Products, x_others: Products, photo_others: Products, x: Products, photo: Products, others: Products
+) -> npt.NDArray[np.float64]:
+    """Partial correlation of x and a photo with the others held fixed, from inner products and squares."""
+    scale = np.maximum(others, _TINY)
+    x_left, photo_left = x - x_others**2 / scale, photo - photo_others**2 / scale
+    lengths = np.sqrt(np.maximum(x_left, 0) * np.maximum(photo_left, 0))
+    found: npt.NDArray[np.float64] = (x_photo - x_others * photo_others / scale) / np.maximum(lengths, _TINY)
+    return found
+
+
+def _shrink(images: Images, factor: int) -> Images:
+    """By averaging blocks of factor x factor px; what does not fill a block is cut."""
+    if factor == 1:
+        return images
+    n, height, width = images.shape[0], images.shape[1] // factor, images.shape[2] // factor
+    cut = images[:, : height * factor, : width * factor]
+    small: Images = cut.reshape(n, height, factor, width, factor).mean((2, 4), dtype=np.float32)
+    return small
+
+
+def _window(surfaces: Images, reach: int) -> Images:
+    """Of circular correlations (n, h, w), the shifts up to `reach` in each direction, shift 0 in the middle."""
+    for axis in (1, 2):
+        most = min(reach, (surfaces.shape[axis] - 1) // 2)
+        surfaces = np.take(surfaces, np.arange(-most, most + 1), axis=axis, mode="wrap")
+    return surfaces
+
+
+def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+    """Where an image that lies `shift` further on meets the photo: in the image, and in the photo."""
+    return slice(max(shift, 0), length + min(shift, 0)), slice(max(-shift, 0), length - max(shift, 0))

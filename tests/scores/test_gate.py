@@ -1,0 +1,109 @@
+"""The gate catches planted copies of every kind and lets new photos pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from handful.core.images import pixels_sha256
+from handful.scores import gate
+from handful.scores.alike import Photos
+from handful.scores.base import ImageSet, ImageSets
+from handful.scores.planted import KINDS, SHIFT_SHARE, plant
+
+SIDE_PX = 48
+
+
+def station(seed: int, count: int) -> np.ndarray:
+    """A fixed view: one plate for all photos, a strip that moves a little, grain of its own; (n, h, w), 0 to 255."""
+    plate = ndimage.gaussian_filter(np.random.default_rng(99).normal(size=(SIDE_PX, SIDE_PX)), 2) * 150
+    random = np.random.default_rng(seed)
+    photos = []
+    for _ in range(count):
+        strip = np.abs(np.arange(SIDE_PX) - random.uniform(18, 30)) < random.uniform(4, 7)
+        bumps = ndimage.gaussian_filter(random.normal(size=(SIDE_PX, SIDE_PX)), 3) * 60
+        grain = random.normal(size=(SIDE_PX, SIDE_PX)) * 3
+        photos.append(np.clip(110 + plate + 40 * strip + bumps * strip + bumps * 0.5 + grain, 0, 255).round())
+    return np.stack(photos).astype(np.float32)
+
+
+TRAINING, HELDOUT = station(0, 12), station(1, 8)
+
+
+def image_set(images: np.ndarray, name: str) -> ImageSet:
+    pixels = [image.round().astype(np.uint8) for image in images]
+    names = tuple(f"{name}{row}.png" for row in range(len(pixels)))
+    return ImageSet(names, tuple(map(pixels_sha256, pixels)), 8, pixels.__getitem__, None, 1)
+
+
+def sets(samples: np.ndarray) -> ImageSets:
+    heldout = image_set(HELDOUT, "held")
+    sources = (None,) * len(samples)
+    training = image_set(TRAINING, "train")
+    return ImageSets(image_set(samples, "s"), heldout, training, heldout, sources, lambda _: {}, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def looked_for() -> Photos:
+    return Photos(TRAINING, SHIFT_SHARE, 255.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_of_each_kind_is_found_with_its_photo_and_no_new_photo_is_as_alike(
+    kind: str, looked_for: Photos
+) -> None:
+    matches = looked_for.match(plant(TRAINING[:6], kind, seed=5))
+    assert [match.photo for match in matches] == list(range(6))
+    new = max(match.likeness for match in looked_for.match(station(2, 6)))
+    assert min(match.likeness for match in matches) > new + 0.1
+
+
+def test_shift_and_mirror_are_named(looked_for: Photos) -> None:
+    moved = np.roll(TRAINING[3], (4, -3), axis=(0, 1))
+    (match,) = looked_for.match(moved[None])
+    assert (match.photo, match.down_px, match.right_px, match.mirrored) == (3, 4, -3, False)
+    assert looked_for.match(TRAINING[5:6, :, ::-1])[0].mirrored
+
+
+def test_a_photo_that_is_skipped_is_not_found(looked_for: Photos) -> None:
+    skipped = np.zeros((1, 12), np.bool_)
+    skipped[0, 4] = True
+    (match,) = looked_for.match(TRAINING[4:5], skipped)
+    assert match.photo != 4 and match.likeness < 0.9
+
+
+def test_the_share_and_the_verdicts_are_those_of_what_was_planted() -> None:
+    samples = np.concatenate([station(7, 16), plant(TRAINING[:4], "shifted", seed=9)])
+    found = gate.score(sets(samples))
+    assert found.value == pytest.approx(0.2) and found.details["passes"] == 0
+    assert found.details["copies"] + found.details["near_copies"] == 4
+    assert found.low is not None and found.low > gate.ALLOWED_SHARE
+    calibration, judged = gate.judge_copies(sets(samples))
+    assert [one.verdict for one in judged[:16]] == ["new"] * 16
+    assert [one.photo for one in judged[16:]] == ["train0.png", "train1.png", "train2.png", "train3.png"]
+    assert calibration.false_alarms == 0 and min(calibration.caught.values()) >= 0.99
+
+
+def test_new_photos_pass() -> None:
+    found = gate.score(sets(station(7, 20)))
+    assert found.value == 0 and found.details["passes"] == 1 and found.notes == ()
+
+
+def test_photos_too_alike_to_tell_copies_from_are_said() -> None:
+    alike = np.repeat(TRAINING[:1], 10, 0) + np.random.default_rng(0).normal(size=(10, SIDE_PX, SIDE_PX))
+    alike = np.clip(alike, 0, 255).round().astype(np.float32)
+    photos = Photos(alike, SHIFT_SHARE, 255.0)
+    calibration = gate.calibrate(photos, alike, np.arange(10), alike[:0])
+    assert min(calibration.caught.values()) < 0.99
+    assert "less than 99 %" in gate.warnings(calibration)[0]
+
+
+def test_the_chance_to_fail_counts_copies_caught_and_false_alarms() -> None:
+    sure = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.0, 20, 10)
+    assert gate.chance_to_fail(0.2, 50, sure) == pytest.approx(1)
+    assert gate.chance_to_fail(0.01, 100, sure) == pytest.approx(0)  # one copy of 100 proves no more than 1 %
+    blind = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.0), 0.0, 20, 10)
+    assert gate.chance_to_fail(0.2, 50, blind) == pytest.approx(0)
+    half = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.5), 0.0, 20, 10)
+    assert 0.5 < gate.chance_to_fail(0.2, 50, half) < 1
