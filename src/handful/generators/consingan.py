@@ -1,0 +1,417 @@
+"""ConSinGAN: one generator for each photo that grows stage by stage, its newest stages trained together.
+
+Paper: Hinz, Fisher, Wang, Wermter: Improved Techniques for Training Single-Image GANs, 2020, arXiv 2003.11512.
+Good for: what singan is for, a single photo and samples of any size, with six stages instead of about nine and fewer
+    passes through the networks in each iteration.
+Weak at: knowing what a part is, as singan: it knows patches. It mixes nothing between photos. Its quality and its time
+    beside singan's have not been measured here yet.
+Differs: A folder trains a fleet: one ConSinGAN a photo, each exactly as if it were alone. The budget is shared out as
+    singan's: evenly by steps (the authors' 2000 iterations a stage are a budget of 2000 x stages x photos steps), or a
+    time by the square root of a stage's cost. Photos are resized in float32 to the exact size of a stage, rounded;
+    stages that would be of equal size are one, so a canvas no larger than min_size has a single stage. Biases start at
+    0, and the critic's tail has none, since it cancels. One fake serves all critic steps of an iteration and the
+    generator's: the authors' code draws it for each, from the same noise and weights, which gives the same image. The
+    authors' optional batch norm is left out. start_scale, and photos and fakes augmented on their way to the critic,
+    are ours.
+Origin: written for Handful from the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from handful.core.config import Settings
+from handful.core.errors import UserError
+from handful.core.memory import check_memory
+from handful.core.seeds import torch_stream
+from handful.generators.base import Augment, Clock, Facts, Generator, Growth, ImageSpec, Stateful
+from handful.generators.consingan_parts.networks import (
+    RECEPTIVE_FIELD_PX,
+    GrowingGenerator,
+    PatchCritic,
+    fresh,
+    noise_shape,
+    part_rates,
+    stage_sizes,
+    update_generator,
+)
+from handful.generators.controls import Canvas
+from handful.generators.layers import fused_adam
+from handful.generators.singan_parts.fleet import Fleet, Position, mean_cost, stage_due
+from handful.generators.singan_parts.pyramid import resize
+from handful.generators.singan_parts.scale import update_critic
+from handful.generators.singan_parts.tasks import drawing_bytes
+
+FACTS = Facts(
+    least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
+)
+
+_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a stage
+_DRAWN_AT_ONCE = 4
+_MAPS_KEPT = 60  # float32 maps of the finest size and full width that an iteration holds at its peak
+_BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
+
+Draw = Callable[[Sequence[Tensor], Sequence[tuple[int, int]]], Tensor]
+"""What a growing generator does: noises and sizes of its stages -> images."""
+
+
+class ConsinganSettings(Settings):
+    """Settings of ConSinGAN; the defaults are the authors' code's unless marked as ours."""
+
+    stages: int = Field(6, ge=3, le=20)
+    """Stages from the coarsest to the finest size; fewer where the canvas is too small for so many sizes."""
+    trained_together: int = Field(3, ge=1, le=20)
+    """Newest stages that learn; older ones are frozen."""
+    older_rate: float = Field(0.1, ge=0, le=1)
+    """A stage learns at this share of the rate of the next newer one."""
+    width: int = Field(64, ge=1, le=512)
+    """Channels, at every stage."""
+    min_size: int = Field(25, ge=RECEPTIVE_FIELD_PX)
+    """Short side of the coarsest stage, in pixels."""
+    max_size: int = Field(250, ge=RECEPTIVE_FIELD_PX)
+    """Long side of the finest stage, in pixels; a larger canvas is filled by upsampling."""
+    noise_weight: float = Field(0.1, ge=0, le=10)
+    """Noise at a stage: this times the error of the reconstruction when the stage begins."""
+    penalty_weight: float = Field(0.1, ge=0)
+    """Weight of the gradient penalty."""
+    reconstruction_weight: float = Field(10.0, ge=0)
+    """Weight of the squared error of the reconstruction."""
+    critic_steps: int = Field(3, ge=1, le=100)
+    """Updates of the critic in one iteration."""
+    generator_steps: int = Field(3, ge=1, le=100)
+    """Updates of the generator in one iteration, all down one gradient."""
+    learning_rate: float = Field(5e-4, gt=0, le=1)
+    """Adam's step size, for the critic and the newest stage; a tenth of it in the last fifth of each stage."""
+    beta1: float = Field(0.5, ge=0, lt=1)
+    """Adam's decay of the mean gradient."""
+    beta2: float = Field(0.999, ge=0, lt=1)
+    """Adam's decay of the mean squared gradient."""
+    start_scale: int = Field(0, ge=0)
+    """Ours: where samples start to vary, 0 at the coarsest stage; below it they take the photo's own reconstruction."""
+
+
+class ConsinganControls(Settings):
+    """What drawing can be told."""
+
+    start_scale: int | None = Field(None, ge=0)
+    """The coarsest stage with noise of its own, from 0; by default as the run's settings say."""
+    size: Canvas | None = None
+    """Of the samples in pixels, for example 500x300; by default the canvas. Patches keep their size: a larger sample
+    shows more of them."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all iterations of a stage share. It follows from the checkpoint and is therefore not part of it."""
+
+    stage: int
+    photos: Tensor
+    """The fleet's, to notice that another checkpoint was loaded."""
+    real: Tensor
+    """The photo at this stage, (1, c, h, w)."""
+    fixed: list[Tensor]
+    """What the reconstruction takes at each stage so far, with its weight."""
+    purpose: str
+    """Name of the stage's random streams."""
+
+
+class Consingan(Generator):
+    """The networks of the member in training, and the fleet of those done."""
+
+    settings_class = ConsinganSettings
+    controls_class = ConsinganControls
+
+    def __init__(self, settings: ConsinganSettings, spec: ImageSpec, seed: int) -> None:
+        """Raises:
+        UserError: the canvas is too narrow once it is shrunk to max_size, or start_scale is no stage of it.
+        """
+        super().__init__(settings, spec, seed)
+        self.settings = settings
+        self.sizes = stage_sizes(spec.height, spec.width, settings.stages, settings.min_size, settings.max_size)
+        self._check()
+        self.costs = self._costs()
+        self.network, self.critic = self._fresh(seed, "consingan")
+        betas = (settings.beta1, settings.beta2)
+        first, *others = self.network.parts()
+        self.generator_optimiser = fused_adam(first, settings.learning_rate, betas)
+        for part in others:
+            self.generator_optimiser.add_param_group({"params": list(part.parameters())})
+        self.critic_optimiser = fused_adam(self.critic, settings.learning_rate, betas)
+        self.fleet = Fleet()
+        self.position = Position(seed)
+        self._scene: Scene | None = None
+
+    def _check(self) -> None:
+        height, width = self.sizes[-1]
+        if min(height, width) < RECEPTIVE_FIELD_PX:
+            raise UserError(
+                f"The canvas {self.spec.width}x{self.spec.height} becomes {width}x{height} at consingan's max_size "
+                f"{self.settings.max_size}.",
+                f"Its finest stage needs at least {RECEPTIVE_FIELD_PX} pixels on the short side.",
+                "Raise max_size, or build the data set again with a less narrow --canvas.",
+            )
+        self._check_start(self.settings.start_scale)
+
+    def _check_start(self, start_scale: int) -> None:
+        if start_scale >= len(self.sizes):
+            raise UserError(
+                f"start_scale is {start_scale}.",
+                f"This canvas has {len(self.sizes)} stage(s), so start_scale goes from 0 to {len(self.sizes) - 1}.",
+                "Change start_scale, or build the data set again with a larger --canvas.",
+            )
+
+    def _costs(self) -> list[int]:
+        """Of an iteration at each stage: pixels that pass a layer, a gradient counted as two passes."""
+        together, critic_steps = self.settings.trained_together, self.settings.critic_steps
+        pixels = [rows * columns for rows, columns in self.sizes]
+        return [
+            # photo and fake 6, the penalty with its second gradient 6; the critic once more for the generator;
+            # fake and reconstruction through every stage, with gradients through those that learn
+            (12 * critic_steps + 3) * pixels[stage]
+            + 2 * sum(pixels[: stage + 1])
+            + 4 * sum(pixels[max(0, stage + 1 - together) : stage + 1])
+            for stage in range(len(pixels))
+        ]
+
+    def _fresh(self, seed: int, purpose: str) -> tuple[GrowingGenerator, PatchCritic]:
+        channels, width = self.spec.channels, self.settings.width
+        network = fresh(partial(GrowingGenerator, channels, width, len(self.sizes)), seed, f"{purpose}/generator")
+        critic = fresh(partial(PatchCritic, channels, width), seed, f"{purpose}/critic")
+        assert isinstance(network, GrowingGenerator) and isinstance(critic, PatchCritic)
+        return network, critic
+
+    def prepare(self, photos: Tensor) -> None:
+        """Keeps every photo, at the finest stage's size."""
+        self.fleet.fill(resize(photos, *self.sizes[-1]), self.network, len(self.sizes))
+        self._begin()
+
+    def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
+        """One iteration at one stage of one member. A member sees its own photo alone, so the batch is not looked at.
+
+        Returns:
+            critic (mean D(fake) - mean D(real)) and penalty, of the critic's last update; adversarial (-mean D) and
+            reconstruction (mean squared error), of the generator's one gradient.
+        """
+        if stage_due(clock, len(self.fleet.photos), self.costs)[0] > self.position.stage:
+            self.position.advance(clock.progress)  # one at most, so that no stage is left out
+            self._begin()
+        scene, settings = self._look(), self.settings
+        member, stage = divmod(self.position.stage, len(self.sizes))
+        self._set_rates(stage, clock)
+        random = torch_stream(self.position.seed, scene.purpose, self.position.iteration)
+
+        def augmented(images: Tensor) -> Tensor:
+            return augment(images, random)
+
+        weights = self.fleet.noise_weights[member]
+        noises = [weights[below] * self._noise(below, self.sizes[below], random) for below in range(stage + 1)]
+        fake = self.network(noises, self.sizes[: stage + 1])
+        for _ in range(settings.critic_steps):
+            difference, penalty = update_critic(
+                self.critic,
+                self.critic_optimiser,
+                augmented(scene.real),
+                augmented(fake.detach()),
+                torch.rand((), generator=random).to(self.device),
+                settings.penalty_weight,
+            )
+        adversarial, error = update_generator(
+            self.critic,
+            self.generator_optimiser,
+            augmented(fake),
+            self.network(scene.fixed, self.sizes[: stage + 1]),
+            scene.real,
+            settings.reconstruction_weight,
+            settings.generator_steps,
+        )
+        self.position.iteration += 1
+        return {"critic": difference, "penalty": penalty, "adversarial": adversarial, "reconstruction": error}
+
+    def _set_rates(self, stage: int, clock: Clock) -> None:
+        """Each part's learning rate; those that do not learn are spared their gradients."""
+        settings, share = self.settings, stage_due(clock, len(self.fleet.photos), self.costs)[1]
+        rate = settings.learning_rate * (_DROP if share >= _DROP_AT else 1.0)
+        shares = part_rates(stage, len(self.sizes), settings.trained_together, settings.older_rate)
+        for group, part_share in zip(self.generator_optimiser.param_groups, shares, strict=True):
+            group["lr"] = rate * part_share
+            for parameter in group["params"]:
+                parameter.requires_grad_(part_share > 0)
+        for group in self.critic_optimiser.param_groups:
+            group["lr"] = rate
+
+    def growth(self, timed: bool) -> Growth:
+        members, stages = len(self.fleet.photos), len(self.sizes)
+        return Growth(
+            cost=mean_cost(self.costs, timed) / self.costs[0],
+            most_step_bytes=4 * _MAPS_KEPT * math.prod(self.sizes[-1]) * self.settings.width,
+            words=f"it trains {members} photo(s) x {stages} stage(s), each photo by itself; shorter: a budget of time "
+            "(--budget 10min), fewer photos, or --set max_size=",
+        )
+
+    def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
+        """As if these had been trained in turn."""
+        for member, states in enumerate(members):
+            if member:
+                self.fleet.keep(self.network)
+            for name, module in self.modules().items():
+                if name != "fleet":
+                    module.load_state_dict(dict(states[name]))
+            self.fleet.noise_weights[member] = states["fleet"]["noise_weights"][0]
+        self.position.stage += (len(members) - 1) * len(self.sizes)
+        self._scene = None
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Makes ready for the present stage: its weights are copies of the stage before, its noise weight is set."""
+        member, stage = divmod(self.position.stage, len(self.sizes))
+        if stage:
+            self.network.stages[stage].load_state_dict(self.network.stages[stage - 1].state_dict())
+            # its own weight is still 0: the error is that of the stages as they are without noise here
+            error = (self._reconstruct(member, stage) - self._real(member, stage)).square().mean().sqrt()
+            self.fleet.noise_weights[member, stage] = self.settings.noise_weight * error
+        else:
+            if member:
+                self.fleet.keep(self.network)
+            network, critic = self._fresh(self.position.seed, self._purpose(member))
+            self.network.load_state_dict(network.state_dict())
+            self.critic.load_state_dict(critic.state_dict())
+        for optimiser in (self.generator_optimiser, self.critic_optimiser):
+            optimiser.state.clear()
+
+    def _look(self) -> Scene:
+        """The scene of the present stage."""
+        place, photos = self.position.stage, self.fleet.photos
+        if self._scene is None or self._scene.stage != place or self._scene.photos is not photos:
+            member, stage = divmod(place, len(self.sizes))
+            purpose = f"{self._purpose(member)}/{stage}"
+            fixed = self._fixed(member, self.sizes[: stage + 1])
+            self._scene = Scene(place, photos, self._real(member, stage), fixed, purpose)
+        return self._scene
+
+    def _real(self, member: int, stage: int) -> Tensor:
+        return resize(self.fleet.photos[member : member + 1], *self.sizes[stage])
+
+    def _reconstruct(self, member: int, stage: int) -> Tensor:
+        """The reconstruction of the member in training, through this stage, (1, c, h, w)."""
+        sizes = self.sizes[: stage + 1]
+        with torch.autocast(self.device.type, enabled=False):
+            images: Tensor = self.network(self._fixed(member, sizes), sizes)
+        return images
+
+    def _fixed(self, member: int, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """What a member's reconstruction takes at each stage, with its weight: the photo itself at the coarsest, above
+        it noise that never changes."""
+        photo, weights = self.fleet.photos[member : member + 1], self.fleet.noise_weights[member]
+        noises = [resize(resize(photo, *self.sizes[0]), *sizes[0])]
+        for stage, size in enumerate(sizes[1:], 1):
+            random = torch_stream(self.position.seed, f"{self._purpose(member)}/reconstruction", stage)
+            noises.append(weights[stage] * self._noise(stage, size, random))
+        return noises
+
+    def _noise(self, stage: int, size: tuple[int, int], random: torch.Generator) -> Tensor:
+        """N(0, 1), (1, ...): of an image at the coarsest stage, of padded features above."""
+        shape = noise_shape(stage, size, self.spec.channels, self.settings.width)
+        return torch.randn(1, *shape, generator=random).to(self.device)
+
+    def _purpose(self, member: int) -> str:
+        return f"consingan/{self.fleet.fingerprint(member)}"
+
+    def sample(self, seeds: Sequence[int]) -> Tensor:
+        """Draws each seed from a member of its own choice.
+
+        Before training has ended, members whose turn has not come are left out; the one in training is left out
+        until it has reached its finest stage, unless it is the first: then the stages there are draw, and the rest
+        is upsampling.
+        """
+        return self.sample_controlled(seeds, ConsinganControls())
+
+    def check_controls(self, controls: Settings) -> None:
+        """Raises:
+        UserError: no such stage, or a size beyond memory.
+        """
+        assert isinstance(controls, ConsinganControls)
+        if controls.start_scale is not None:
+            self._check_start(controls.start_scale)
+        height, width = self._size_of(controls)
+        finest_px = math.prod(self._sizes_for(height, width)[-1])
+        check_memory(
+            drawing_bytes(self._at_once(height, width), finest_px, self.spec.channels, self.settings.width)
+            + drawing_bytes(_BLOCK_IMAGES, height * width, self.spec.channels, 0),
+            f"A sample of {width}x{height} px",
+            f"Ask for fewer pixels with --set size=; the canvas has {self.spec.height * self.spec.width}.",
+            self.device,
+        )
+
+    @torch.no_grad()
+    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
+        """As `sample`, of any size and from any stage."""
+        assert isinstance(controls, ConsinganControls)
+        size = self._size_of(controls)
+        start = self.settings.start_scale if controls.start_scale is None else controls.start_scale
+        members, at_once = self.sources(seeds), self._at_once(*size)
+        images = torch.empty(len(seeds), self.spec.channels, *size, device=self.device)
+        for member in set(members):
+            places = [place for place, chosen in enumerate(members) if chosen == member]
+            for first in range(0, len(places), at_once):
+                some = places[first : first + at_once]
+                images[some] = self._draw(member, [seeds[place] for place in some], start, size)
+        return images
+
+    def _size_of(self, controls: ConsinganControls) -> tuple[int, int]:
+        """(height, width) of the samples."""
+        size = controls.size or self.spec
+        return size.height, size.width
+
+    def _at_once(self, height: int, width: int) -> int:
+        """Images of this size that are drawn together: as many pixels as at the canvas, where they allow it."""
+        return max(1, _DRAWN_AT_ONCE * self.spec.height * self.spec.width // (height * width))
+
+    def _sizes_for(self, height: int, width: int) -> list[tuple[int, int]]:
+        """The sizes of all stages when the canvas is stretched to `height` x `width`."""
+        down, across = height / self.spec.height, width / self.spec.width
+        return [(max(1, round(rows * down)), max(1, round(columns * across))) for rows, columns in self.sizes]
+
+    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
+        """The member that each seed is drawn from."""
+        done = len(self.fleet.trained)
+        at_finest = self.position.stage % len(self.sizes) == len(self.sizes) - 1
+        ready = done + (at_finest or not done)
+        return [int(torch.randint(ready, (), generator=torch_stream(seed, "consingan/member"))) for seed in seeds]
+
+    def _draw(self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int]) -> Tensor:
+        """Images (len(seeds), c, *size) of one member, through all its stages or those reached so far."""
+        draw, reached = self._drawing_of(member)
+        sizes, weights = self._sizes_for(*size)[:reached], self.fleet.noise_weights[member]
+        start = min(start_scale, reached - 1)
+        noises = [fixed.expand(len(seeds), -1, -1, -1) for fixed in self._fixed(member, sizes)[:start]]
+        for stage, stage_size in enumerate(sizes[start:], start):
+            random = [torch_stream(seed, "consingan/noise", stage) for seed in seeds]
+            noises.append(weights[stage] * torch.cat([self._noise(stage, stage_size, one) for one in random]))
+        with torch.autocast(self.device.type, enabled=False):
+            return resize(draw(noises, sizes), *size)
+
+    def _drawing_of(self, member: int) -> tuple[Draw, int]:
+        """What draws for a member, and the stages it has reached."""
+        if member == len(self.fleet.trained):
+            return self.network, self.position.stage % len(self.sizes) + 1
+        (weights,) = self.fleet.weights_of(member, nn.ModuleList([self.network]))
+        return lambda noises, sizes: functional_call(self.network, weights, (noises, sizes)), len(self.sizes)
+
+    def modules(self) -> dict[str, Stateful]:
+        return {
+            "fleet": self.fleet,
+            "generator": self.network,
+            "critic": self.critic,
+            "generator_optimiser": self.generator_optimiser,
+            "critic_optimiser": self.critic_optimiser,
+            "position": self.position,
+        }
