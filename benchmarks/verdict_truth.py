@@ -227,11 +227,12 @@ def draw_figure(lines: list[dict[str, object]], path: Path) -> None:
         share = np.array([100 * int(line[name]) / int(line["repeats"]) for line in lines])  # type: ignore[call-overload]
         axes.barh(range(len(lines)), share, left=left, color=colour, label=name)
         left += share
-    labels = [f"{line['nearer']} | {line['farther']}: {1000 * float(line['true']):.2g}" for line in lines]  # type: ignore[arg-type]
+    labels = [f"{line['nearer']} | {line['farther']}: {1000 * float(line['true']):.3g}" for line in lines]  # type: ignore[arg-type]
     axes.set_yticks(range(len(lines)), labels, fontsize=5.5)
+    axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.set_xlabel("% of verdicts from 40 photos; beside each pair its true difference of KID x 1000", fontsize=7)
     axes.tick_params(axis="x", labelsize=6)
-    axes.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.07), frameon=False)
+    axes.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.06), frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -250,10 +251,12 @@ def main() -> None:
         print("complete" if make(given.folder, given.photos, given.seconds) else "to be continued")
         return
     wanted = {name: pool.images for name, pool in pools(given.photos).items()}
-    features = {name: np.load(given.folder / f"{name}.npy")[:images] for name, images in wanted.items()}
-    short = [name for name, images in wanted.items() if len(features[name]) < images]
-    if short:
-        raise SystemExit(f"not complete: {', '.join(short)}; run with --make first")
+    there = {name: given.folder / f"{name}.npy" for name in wanted}
+    features = {name: np.load(path)[: wanted[name]] for name, path in there.items() if path.exists()}
+    features = {name: rows for name, rows in features.items() if len(rows) == wanted[name]}
+    if "photos" not in features:
+        raise SystemExit("the population is not complete: run with --make first")
+    print("left out, as --make is not done with it:", ", ".join(set(wanted) - set(features)) or "nothing")
     rows = list(verdicts(features, given.repeats))
     lines = table(rows)
     for line in lines:
