@@ -16,6 +16,7 @@ from torch import Tensor
 
 from handful.core.device import Runtime
 from handful.core.errors import UserError
+from handful.core.memory import return_freed
 from handful.core.seeds import torch_stream
 from handful.generators.base import Augment, Clock, Generator
 from handful.train.batches import batch_indices
@@ -145,6 +146,7 @@ class _MemoryGrowth:
             torch.cuda.reset_peak_memory_stats(device)
             self._before = torch.cuda.memory_allocated(device)
             return
+        return_freed()  # what an earlier training left would hide what this one takes
         with contextlib.suppress(OSError):  # where it is refused, the peak may be an earlier one: too high
             (_PROCESS / "clear_refs").write_text("5")  # Linux: the peak starts again from here
         self._before = _kilobytes(_PROCESS / "status", "VmRSS") or 0
