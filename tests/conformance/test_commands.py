@@ -16,6 +16,7 @@ from handful.cli import (
     apply,
     compare,
     dataset,
+    gate,
     generators,
     photos,
     plan,
@@ -46,6 +47,7 @@ COMMANDS: list[ModuleType] = [
     withdraw,
     apply,
     score,
+    gate,
     report,
     compare,
 ]

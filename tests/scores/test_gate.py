@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
+from score_folders import write_dataset, write_images, write_samples
 
+from handful.core.errors import UserError
 from handful.core.images import pixels_sha256
 from handful.scores import gate
 from handful.scores.alike import Photos
 from handful.scores.base import ImageSet, ImageSets
+from handful.scores.judge_copies import GateReport, gate_samples
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
 
 SIDE_PX = 48
@@ -31,8 +36,12 @@ def station(seed: int, count: int) -> np.ndarray:
 TRAINING, HELDOUT = station(0, 12), station(1, 8)
 
 
+def _pixels(images: np.ndarray) -> list[np.ndarray]:
+    return [image.round().astype(np.uint8) for image in images]
+
+
 def image_set(images: np.ndarray, name: str) -> ImageSet:
-    pixels = [image.round().astype(np.uint8) for image in images]
+    pixels = _pixels(images)
     names = tuple(f"{name}{row}.png" for row in range(len(pixels)))
     return ImageSet(names, tuple(map(pixels_sha256, pixels)), 8, pixels.__getitem__, None, 1)
 
@@ -79,7 +88,7 @@ def test_the_share_and_the_verdicts_are_those_of_what_was_planted() -> None:
     assert found.value == pytest.approx(0.2) and found.details["passes"] == 0
     assert found.details["copies"] + found.details["near_copies"] == 4
     assert found.low is not None and found.low > gate.ALLOWED_SHARE
-    calibration, judged = gate.judge_copies(sets(samples))
+    calibration, judged = gate.judge_copies(sets(samples).samples, sets(samples).training, sets(samples).heldout)
     assert [one.verdict for one in judged[:16]] == ["new"] * 16
     assert [one.photo for one in judged[16:]] == ["train0.png", "train1.png", "train2.png", "train3.png"]
     assert calibration.false_alarms == 0 and min(calibration.caught.values()) >= 0.99
@@ -97,6 +106,25 @@ def test_photos_too_alike_to_tell_copies_from_are_said() -> None:
     calibration = gate.calibrate(photos, alike, np.arange(10), alike[:0])
     assert min(calibration.caught.values()) < 0.99
     assert "less than 99 %" in gate.warnings(calibration)[0]
+
+
+def test_a_folder_is_judged_sample_by_sample_and_the_report_kept(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", [*_pixels(HELDOUT), *_pixels(TRAINING)], [0] * 8 + [None] * 12)
+    drawn = np.concatenate([station(7, 4), plant(TRAINING[2:5], "mirrored")])
+    write_samples(tmp_path / "drawn", _pixels(drawn), _pixels(TRAINING))
+    report = gate_samples(tmp_path / "drawn", tmp_path / "data", tmp_path / "out")
+    assert [one.verdict for one in report.samples] == ["new"] * 4 + ["copy"] * 3
+    assert [one.photo for one in report.samples[4:]] == [f"images/{row:03}.png" for row in (10, 11, 12)]
+    assert not report.passes and report.copies == 3 and report.share == pytest.approx(3 / 7)
+    assert GateReport.read(tmp_path / "out") == report
+
+
+def test_too_few_photos_to_calibrate_with_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", _pixels(TRAINING[:2]))
+    write_images(tmp_path / "drawn", _pixels(station(7, 2)))
+    with pytest.raises(UserError) as error:
+        gate_samples(tmp_path / "drawn", tmp_path / "photos")
+    assert "2 training photos" in error.value.what and "at least 3" in error.value.allowed
 
 
 def test_the_chance_to_fail_counts_copies_caught_and_false_alarms() -> None:

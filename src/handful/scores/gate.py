@@ -66,6 +66,16 @@ class Calibration:
     planted: int
     """Of each kind."""
 
+    @property
+    def near_likeness(self) -> float:
+        """`near_limit` as a correlation."""
+        return float(np.tanh(self.near_limit))
+
+    @property
+    def copy_likeness(self) -> float:
+        """`copy_limit` as a correlation."""
+        return float(np.tanh(self.copy_limit))
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -87,15 +97,15 @@ def score(sets: ImageSets) -> Score:
         UserError: fewer than 3 training photos, or no sample.
     """
     check_counts("gate", FACTS, sets)
-    calibration, judged = judge_copies(sets)
+    calibration, judged = judge_copies(sets.samples, sets.training, sets.heldout)
     m = len(judged)
     found = sum(one.verdict != "new" for one in judged)
     low, high = share_limits(found, m)
     details = {
         "copies": float(sum(one.verdict == "copy" for one in judged)),
         "near_copies": float(sum(one.verdict == "near-copy" for one in judged)),
-        "near_limit": float(np.tanh(calibration.near_limit)),
-        "copy_limit": float(np.tanh(calibration.copy_limit)),
+        "near_limit": calibration.near_likeness,
+        "copy_limit": calibration.copy_likeness,
         "false_alarms": calibration.false_alarms,
         "honest_photos": float(calibration.honest),
         "passes": float(low <= ALLOWED_SHARE),
@@ -114,26 +124,26 @@ def score(sets: ImageSets) -> Score:
     )
 
 
-def judge_copies(sets: ImageSets) -> tuple[Calibration, list[Judged]]:
+def judge_copies(samples: ImageSet, training: ImageSet, heldout: ImageSet) -> tuple[Calibration, list[Judged]]:
     """Calibrates on the photos, then judges every sample."""
-    order = sorted(range(len(sets.training)), key=sets.training.hashes.__getitem__)  # what they hold decides
-    training = _grey(sets.training, order)
-    owners = sets.training.photo_numbers()[order]
-    photos = Photos(training, SHIFT_SHARE, _TOP)
-    calibration = calibrate(photos, training, owners, _grey(sets.heldout, range(len(sets.heldout))))
+    order = sorted(range(len(training)), key=training.hashes.__getitem__)  # what they hold decides
+    known = _grey(training, order)
+    owners = training.photo_numbers()[order]
+    photos = Photos(known, SHIFT_SHARE, _TOP)
+    calibration = calibrate(photos, known, owners, _grey(heldout, range(len(heldout))))
     judged = []
-    for start in range(0, len(sets.samples), 64):
-        rows = range(start, min(start + 64, len(sets.samples)))
+    for start in range(0, len(samples), 64):
+        rows = range(start, min(start + 64, len(samples)))
         judged += [
             Judged(
                 _verdict(match, calibration),
                 match.likeness,
-                sets.training.names[order[match.photo]],
+                training.names[order[match.photo]],
                 match.down_px,
                 match.right_px,
                 match.mirrored,
             )
-            for match in photos.match(_grey(sets.samples, rows))
+            for match in photos.match(_grey(samples, rows))
         ]
     return calibration, judged
 
