@@ -66,9 +66,7 @@ def mind_of(samples: np.ndarray, photos: np.ndarray) -> mind.Score:
 
 def test_mind_of_a_shifted_set_is_three_times_the_squared_shift() -> None:
     photos, shift = rows(0, 20), np.array([2.0, 0, 0, 1.0, 0, 0])
-    assert mind_of(photos + shift, photos).details["plug_in"] == pytest.approx(
-        3 * 5, rel=0.06
-    )  # 3 |s|^2
+    assert mind_of(photos + shift, photos).details["plug_in"] == pytest.approx(3 * 5, rel=0.06)  # 3 |s|^2
 
 
 def test_mind_of_equal_distributions_scatters_around_zero_at_unequal_numbers() -> None:
