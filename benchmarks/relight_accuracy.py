@@ -22,9 +22,10 @@ from torch import Tensor
 
 from handful.core.seeds import numpy_stream, torch_stream
 from handful.light.camera import Camera, expose, linearise
+from handful.light.fit import Scene, assumed_light, fit_light
 from handful.light.height import bead_height, shading_height
 from handful.light.photo_shape import TRIED_CONTACT_ANGLES_DEG
-from handful.light.relight import Change, Relighter, Scene, assumed_light, fit_light
+from handful.light.relight import Change, Relighter
 from handful.light.shade import Material, shade
 from handful.light.sources import Light
 

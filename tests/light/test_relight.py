@@ -18,8 +18,9 @@ from handful.core.images import png_bytes, read_png
 from handful.core.seeds import torch_stream
 from handful.light.camera import Camera, expose, linearise
 from handful.light.envelope import Envelope, Range, azimuth_range, parse_range
+from handful.light.fit import Scene, fit_light
 from handful.light.height import bead_height, shading_height
-from handful.light.relight import Change, Relighter, Scene, fit_light
+from handful.light.relight import Change, Relighter
 from handful.light.relit_photos import relight_photos
 from handful.light.relit_records import RelightSettings, RelitRow
 from handful.light.shade import Material, shade

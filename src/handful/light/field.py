@@ -114,7 +114,7 @@ def fit_station_field(photos: Sequence[Tensor], clipped: Sequence[Tensor], requi
     view = compare_views(photos)
     if require_view:
         view.require()
-    size = _work_size(photos[0])
+    size = _work_size(photos[view.shown_by[0]] if view.shared else photos[0])
     light = torch.stack([_shrink(photo.double().mean(0, keepdim=True), size)[0] for photo in photos])  # (n, h, w)
     over = torch.stack([_shrink(mask.double(), size)[0] for mask in clipped])
     known = (over == 0) & (light > _DARKEST)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from handful.light.fit import FittedLight, Scene, assumed_light, fit_light
 from handful.light.height import bead_height, read_height, shading_height
 from handful.light.photo_files import PhotoFile, read_mask
-from handful.light.relight import FittedLight, Scene, assumed_light, fit_light
 from handful.light.relit_records import RelightSettings
 
 TRIED_CONTACT_ANGLES_DEG = (30.0, 45.0, 60.0, 75.0)

@@ -27,9 +27,10 @@ from handful.core.seeds import numpy_stream
 from handful.core.workspace import write_atomically
 from handful.light.envelope import Envelope, azimuth_range, value_range
 from handful.light.field import StationField, check_saturation, fit_station_field
+from handful.light.fit import LEAST_EXPLAINED, FittedLight
 from handful.light.photo_files import PhotoFile, read_photos
 from handful.light.photo_shape import choose_contact_angle, photo_light, photo_scene, shape_note
-from handful.light.relight import LEAST_EXPLAINED, Change, FittedLight, Relighter, scale_light
+from handful.light.relight import FALLOFFS, GAINS, Change, Relighter, scale_light
 from handful.light.relit_records import RelightSettings, RelitRow, RelitSet
 
 MANIFEST_FILE, ROWS_FILE = "relight.json", "relight.jsonl"
@@ -179,9 +180,9 @@ def _draw(
     ]
     azimuth, elevation, gain, falloff = drawn
     if settings.gain is None and gain is not None:  # the envelope is relative to the middle photo, a change to its own
-        gain = gain / own[0]
+        gain = min(max(gain / own[0], GAINS[0]), GAINS[1])
     if settings.falloff is None and falloff is not None:
-        falloff = 1 - (1 - falloff) / (1 - own[1])
+        falloff = min(max(1 - (1 - falloff) / (1 - own[1]), FALLOFFS[0]), FALLOFFS[1])
     if not turned:
         azimuth = elevation = None
     azimuth = None if azimuth is None else azimuth % 360

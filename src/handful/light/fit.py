@@ -1,0 +1,267 @@
+"""The light of one photo: the one under which a height field of known or assumed shape looks most like it.
+
+photo = albedo of the region * (lamp + ambient) + gloss, in linear light. Every region has a free albedo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import binary_dilation
+from scipy.optimize import minimize
+from torch import Tensor
+
+from handful.core.errors import UserError
+from handful.light.reflect import ggx, lambert
+from handful.light.shadow import ambient_occlusion, cast_shadow
+from handful.light.shape import check_height, height_to_normals
+from handful.light.sources import Light
+
+FIT_PX = 96
+"""Long side at which the light of a photo is fitted."""
+ELEVATIONS_DEG = (5.0, 90.0)
+LEAST_EXPLAINED = 0.3
+EQUALLY_GOOD = 1.1
+"""Azimuths whose misfit is within this factor of the best cannot be told from it."""
+LEAST_LIGHT = 1e-4
+
+_ROUGHNESS, _F0 = 0.2, 0.04  # wet sealant
+_AZIMUTHS = range(0, 360, 30)
+_ELEVATIONS = (15, 30, 45, 60, 75)
+_AMBIENTS = (0.05, 0.3, 1.0)
+_HUBER = 1.345
+_MOST_EVALUATIONS = 60
+
+
+@dataclass(frozen=True)
+class FittedLight:
+    """The light of one photo."""
+
+    azimuth_deg: float
+    elevation_deg: float
+    ambient: float
+    """Radiance of the even sky, relative to the lamp."""
+    gloss: float
+    """Strength of the gloss on the raised part."""
+    misfit: float
+    """Median of |photo / model - 1| where it was fitted."""
+    explained: float
+    """Share of the raised part's unevenness that the light explains (1 - mean absolute error / that of an even
+    surface). Below `LEAST_EXPLAINED` the direction is a guess: a translucent bead glows at its rims, say."""
+    azimuths_as_good_deg: tuple[float, ...]
+    """Azimuths, in steps of 30, that fit about as well: one straight bead shows light across it alone."""
+    given: bool
+    """Stated by the user rather than fitted."""
+    loss: float
+    """What the fit made least: comparable between height fields of one photo."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo with what is known of its surface."""
+
+    photo: Tensor
+    """(1 or 3, h, w) linear light, 1 at saturation."""
+    clipped: Tensor
+    """(1, h, w) bool."""
+    height_mm: Tensor
+    """(1, 1, h, w)."""
+    raised: Tensor
+    """(1, h, w) bool: the bead; it has an albedo of its own, and the gloss."""
+    pixel_mm: float
+
+    def __post_init__(self) -> None:
+        size = self.photo.shape[-2:]
+        for name, plane in (("mask", self.raised), ("height field", self.height_mm)):
+            if plane.shape[-2:] != size:
+                raise UserError(
+                    f"The {name} is {plane.shape[-1]}x{plane.shape[-2]} and the photo {size[1]}x{size[0]}.",
+                    "Both must have the same size in pixels: nothing is resized in silence.",
+                    f"Give the {name} of this photo.",
+                )
+        check_height(self.height_mm, self.pixel_mm)
+
+
+def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: float | None = None) -> FittedLight:
+    """The light under which the height field looks most like the photo, by robust least squares.
+
+    Every region has a free albedo, so the sheet's brightness says nothing, and shadows beside the bead do.
+
+    Args:
+        scene: what is seen.
+        azimuth_deg, elevation_deg: of the photo's light where it is known; None fits it.
+    """
+    check_range("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
+    check_range("elevation of the photo", elevation_deg, *ELEVATIONS_DEG, "degrees")
+    small = _Fit.of(scene)
+    trials = []
+    for azimuth in [azimuth_deg] if azimuth_deg is not None else _AZIMUTHS:
+        for elevation in [elevation_deg] if elevation_deg is not None else _ELEVATIONS:
+            layers = small.layers(azimuth, elevation, shadows=False)
+            trials += [(small.misfit(layers, ambient), azimuth, elevation, ambient) for ambient in _AMBIENTS]
+    best = min(trials)
+    as_good = sorted({float(trial[1]) for trial in trials if trial[0] <= EQUALLY_GOOD * best[0]})
+
+    free = [azimuth_deg is None, elevation_deg is None, True]
+    start = np.array([best[1], best[2], np.log(best[3])])
+
+    def light(point: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+        """The free parts of (azimuth, elevation, logarithm of ambient) filled in."""
+        full = start.copy()
+        full[free] = point
+        return float(full[0]), float(np.clip(full[1], *ELEVATIONS_DEG)), float(np.exp(np.clip(full[2], -5, 3)))
+
+    def misfit(point: npt.NDArray[np.float64]) -> float:
+        azimuth, elevation, ambient = light(point)
+        return small.misfit(small.layers(azimuth, elevation), ambient)
+
+    steps = np.diag([12.0, 7.0 if best[2] < 70 else -7.0, 0.5])[free][:, free]
+    simplex = start[free] + np.concatenate([np.zeros((1, sum(free))), steps])
+    options = {"initial_simplex": simplex, "maxfev": _MOST_EVALUATIONS, "xatol": 0.3, "fatol": 1e-4}
+    found = minimize(misfit, start[free], method="Nelder-Mead", options=options)
+    azimuth, elevation, ambient = light(found.x)
+    model, gloss = small.model(small.layers(azimuth, elevation), ambient)
+    relative = ((small.photo - model).abs() / model.clamp(min=LEAST_LIGHT))[small.wanted]
+    raised = small.photo[small.regions[0]]
+    missed, uneven = (raised - model[small.regions[0]]).abs().mean(), (raised - raised.median()).abs().mean()
+    return FittedLight(
+        azimuth_deg=azimuth % 360,
+        elevation_deg=elevation,
+        ambient=ambient,
+        gloss=gloss,
+        misfit=float(relative.median()),
+        explained=1 - float(missed / uneven.clamp(min=1e-12)),
+        azimuths_as_good_deg=tuple(as_good),
+        given=azimuth_deg is not None and elevation_deg is not None,
+        loss=float(found.fun),
+    )
+
+
+def assumed_light(azimuth_deg: float, elevation_deg: float) -> FittedLight:
+    """The stated light of a photo whose shape comes from its shading: a fit would only find what went in.
+
+    Ambient light is assumed at 0.3 of the lamp, and no gloss.
+    """
+    check_range("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
+    check_range("elevation of the photo", elevation_deg, ELEVATIONS_DEG[0], 85, "degrees")
+    return FittedLight(
+        azimuth_deg % 360, elevation_deg, 0.3, 0.0, float("nan"), float("nan"), (), given=True, loss=float("nan")
+    )
+
+
+def shade_layers(
+    normals: Tensor, height_mm: Tensor, pixel_mm: float, azimuth_deg: float, elevation_deg: float, shadows: bool = True
+) -> tuple[Tensor, Tensor]:
+    """White matt shading and gloss of wet sealant under one distant lamp of strength 1, each (1, 1, h, w).
+
+    As `shade.shade`, without the ambient light, which does not depend on the lamp and costs most.
+    """
+    lamp = Light(azimuth_deg, elevation_deg)
+    direction, strength = lamp.incidence(height_mm, pixel_mm)
+    if shadows:
+        strength = strength * cast_shadow(height_mm, pixel_mm, lamp)
+    view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    return strength * lambert(normals, direction), strength * ggx(normals, direction, view, _ROUGHNESS, _F0)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A scene at the size at which light is fitted."""
+
+    photo: Tensor  # (h, w)
+    height_mm: Tensor  # (1, 1, h, w)
+    pixel_mm: float
+    normals: Tensor  # (1, 3, h, w)
+    sky: Tensor  # (h, w)
+    regions: tuple[Tensor, ...]  # (h, w) bool: raised, then its surroundings
+    wanted: Tensor  # (h, w) bool: all regions together
+
+    @classmethod
+    def of(cls, scene: Scene) -> _Fit:
+        height, width = scene.photo.shape[-2:]
+        factor = min(1.0, FIT_PX / max(height, width))
+        size = max(2, round(height * factor)), max(2, round(width * factor))
+
+        def shrink(plane: Tensor) -> Tensor:
+            small: Tensor = torch.nn.functional.adaptive_avg_pool2d(plane.double()[None], size)[0, 0]
+            return small
+
+        height_mm = shrink(scene.height_mm[0])[None, None]
+        raised = shrink(scene.raised)
+        known = shrink(scene.clipped) == 0
+        beside = torch.from_numpy(binary_dilation((raised > 0).numpy(), iterations=max(2, round(0.06 * max(size)))))
+        regions = (raised >= 1) & known, beside & (raised <= 0) & known
+        if not int(regions[0].sum()) > 10:
+            raise UserError(
+                f"Of the raised part {int(regions[0].sum())} pixels (at {FIT_PX} px) are neither clipped nor edge.",
+                "More than 10 are needed to fit the light.",
+                "Give another mask or height, a photo with less exposure, or state the light of the photo.",
+            )
+        pixel_mm = scene.pixel_mm * width / size[1]
+        photo = shrink(scene.photo.double().mean(0, keepdim=True))
+        sky = ambient_occlusion(height_mm, pixel_mm)[0, 0]
+        normals = height_to_normals(height_mm, pixel_mm)
+        return cls(photo, height_mm, pixel_mm, normals, sky, regions, regions[0] | regions[1])
+
+    def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> tuple[Tensor, Tensor]:
+        """Matt shading without ambient light, and gloss, each (h, w)."""
+        planes = shade_layers(self.normals, self.height_mm, self.pixel_mm, azimuth_deg, elevation_deg, shadows)
+        return planes[0][0, 0], planes[1][0, 0]
+
+    def misfit(self, layers: tuple[Tensor, Tensor], ambient: float) -> float:
+        """Huber's loss of the best albedos and gloss under a light, in units of a tenth of each region's brightness."""
+        total = 0.0
+        for _, left_over, wanted, _ in self._solve(layers, ambient):
+            size = left_over.abs() / (0.1 * wanted.median().clamp(min=LEAST_LIGHT))
+            total += float(torch.where(size < 1, size**2 / 2, size - 0.5).sum())
+        return total / int(self.wanted.sum())
+
+    def model(self, layers: tuple[Tensor, Tensor], ambient: float) -> tuple[Tensor, float]:
+        """The picture (h, w) under a light with the best albedos, and the strength of the gloss."""
+        picture, gloss = torch.ones_like(self.photo), 0.0
+        for place, (region, left_over, wanted, strengths) in enumerate(self._solve(layers, ambient)):
+            picture[region] = wanted - left_over
+            gloss = float(strengths[1]) if place == 0 else gloss
+        return picture, gloss
+
+    def _solve(self, layers: tuple[Tensor, Tensor], ambient: float) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """For each region: itself, what the best fit leaves over, what was wanted, (albedo, gloss)."""
+        matt, gloss = layers[0] + ambient * self.sky, layers[1]
+        for place, region in enumerate(self.regions):
+            if region.any():
+                both = torch.stack([matt[region], gloss[region] * (place == 0)])
+                wanted = self.photo[region]
+                strengths = _non_negative(both, wanted)
+                yield region, wanted - strengths @ both, wanted, strengths
+
+
+def _non_negative(layers: Tensor, wanted: Tensor) -> Tensor:
+    """Strengths (2,) >= 0 of two layers (2, pixels) that come closest to the wanted values, by reweighted squares."""
+    weight = torch.ones_like(wanted)
+    strengths = layers.new_zeros(2)
+    for _ in range(3):
+        weighted = layers * weight
+        gram, target = weighted @ layers.T, weighted @ wanted
+        determinant = float(gram[0, 0] * gram[1, 1] - gram[0, 1] ** 2)
+        if determinant > 1e-9 * float(gram[0, 0] * gram[1, 1]) > 0:
+            strengths = torch.linalg.solve(gram, target)
+        if determinant <= 0 or gram[1, 1] <= 0 or bool((strengths < 0).any()):  # one layer alone
+            strengths = torch.stack([target[0] / gram[0, 0].clamp(min=1e-12), layers.new_zeros(())])
+        left_over = (wanted - strengths @ layers).abs()
+        limit = _HUBER * 1.4826 * float(left_over.median()) + 1e-9
+        weight = limit / left_over.clamp(min=limit)
+    return strengths
+
+
+def check_range(name: str, value: float | None, least: float, most: float, unit: str) -> None:
+    """Raises UserError unless the value is None or lies within the limits."""
+    if value is not None and not least <= value <= most:
+        raise UserError(
+            f"The {name} is {value:g} {unit}.",
+            f"It must lie from {least:g} to {most:g} {unit}.",
+            f"Give another {name}.",
+        )
