@@ -24,7 +24,7 @@ from handful.generators.base import Facts, Generator, ImageSpec, Stateful
 from handful.generators.controls import Canvas
 from handful.generators.gpnn_parts.levels import Size, check_patch, check_photo, level_sizes, sizes_drawn
 from handful.generators.gpnn_parts.patches import fold_patches, to_patches
-from handful.generators.gpnn_parts.search import Basis, nearest
+from handful.generators.gpnn_parts.search import FAR_AXES, NEAR_AXES, Basis, nearest
 from handful.generators.layers import PhotoBank
 from handful.generators.singan_parts.pyramid import resize
 
@@ -136,20 +136,21 @@ class Gpnn(Generator):
         patch_px, (height, width) = self.settings.patch_px, image.shape[2:]
         values = to_patches(values_image, patch_px)
         basis = Basis(values)
-        keys = basis.describe(to_patches(keys_image, patch_px))
+        keys = basis.describe(to_patches(keys_image, patch_px), FAR_AXES)
         alpha = self.settings.alpha * values.shape[1]  # distances are sums here
         places: Tensor | None = None
         nearest_query: Tensor | None = None
-        for _ in range(self.settings.passes):
-            queries = basis.describe(to_patches(image, patch_px))
+        for number in range(self.settings.passes):
+            queries = basis.describe(to_patches(image, patch_px), NEAR_AXES if number else FAR_AXES)
             nearest_query, distances = nearest(keys, queries, guess=nearest_query)
             chosen, _ = nearest(queries, keys, 1 / (alpha + distances), guess=places)
             if places is not None and torch.equal(chosen, places):
                 break
             image, places = fold_patches(values, chosen, height, width, patch_px), chosen
-            if keys_image is not values_image:
-                keys, keys_image = basis.describe(values), values_image
-                places = nearest_query = None  # neighbours among blurred keys are poor guesses among sharp ones
+            if number == 0:
+                keys = basis.describe(values, NEAR_AXES)
+                if keys_image is not values_image:
+                    places = nearest_query = None  # neighbours among blurred keys are poor guesses among sharp ones
         return image
 
     def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int] | None:

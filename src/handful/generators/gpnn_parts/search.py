@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_AXES = 23
-"""Principal axes of the bound: with the rest's length, and what makes a distance of a product, 26 columns."""
+FAR_AXES, NEAR_AXES = 31, 15
+"""Principal axes of the bound: many where queries are far from all keys, so that it excludes enough; few where they are
+near, so that it is cheap. With the rest's length, and what makes a distance of a product, 3 columns more."""
 _BLOCK_BYTES = 4_000_000
 """Of bounds at once, so that they stay in a core's cache."""
 _GROUP = 32
@@ -53,13 +54,13 @@ class Basis:
         self.mean = patches.mean(0)
         centred = (patches - self.mean).double().cpu()
         axes = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)  # largest variance first
-        self.axes = axes[:, :_AXES].to(patches)
+        self.axes = axes.to(patches)
 
-    def describe(self, patches: Tensor) -> PatchSet:
-        """Patches (n, values) with what the bound needs."""
+    def describe(self, patches: Tensor, axes: int = NEAR_AXES) -> PatchSet:
+        """Patches (n, values) with what the bound needs; sets that are compared have equally many axes."""
         centred = patches - self.mean
         squares = centred.square().sum(1)
-        along = centred @ self.axes
+        along = centred @ self.axes[:, :axes]
         rest = (squares - along.square().sum(1)).clamp(min=0).sqrt()
         return PatchSet(centred, torch.cat([along, rest[:, None]], dim=1), squares)
 
@@ -92,8 +93,10 @@ def nearest(
         patches, squares = queries.patches[block], queries.squares[block, None]
         coordinates = torch.cat([queries.short[block], squares, torch.ones_like(squares)], dim=1)
         bounds = torch.mm(coordinates, columns, out=space[: len(patches)])
-        start = bounds.argmin(1) if guess is None else guess[block]
-        row, key = _candidates(bounds, _measure(patches, keys.patches, weights, None, start))
+        bounds = bounds.view(len(patches), -1, _GROUP)
+        lowest = bounds.amin(2)
+        start = _least(bounds, lowest) if guess is None else guess[block]
+        row, key = _candidates(bounds, lowest, _measure(patches, keys.patches, weights, None, start))
         if len(row) > _MOST_PAIRS * len(patches):
             full = (squares - 2 * (patches @ keys.patches.T) + keys.squares) * weights
             found[block] = full.argmin(1)
@@ -106,11 +109,16 @@ def nearest(
     return found, least
 
 
-def _candidates(bounds: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of the bounds (n, m) that are not above a distance (n,) that is known to occur."""
-    bounds = bounds.view(len(bounds), -1, _GROUP)
+def _least(bounds: Tensor, lowest: Tensor) -> Tensor:
+    """The place of the least of each row's bounds (n, groups, members), whose least in each group is known."""
+    group = lowest.argmin(1)
+    return group * _GROUP + bounds[torch.arange(len(group), device=group.device), group].argmin(1)
+
+
+def _candidates(bounds: Tensor, lowest: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and places of the bounds (n, groups, members) that are not above a distance (n,) that is known to occur."""
     known = known[:, None] * _ENLARGE
-    row, group = (bounds.amin(2) <= known).nonzero(as_tuple=True)
+    row, group = (lowest <= known).nonzero(as_tuple=True)
     pair, member = (bounds[row, group] <= known[row]).nonzero(as_tuple=True)
     return row[pair], group[pair] * _GROUP + member
 
