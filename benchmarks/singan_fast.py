@@ -1,7 +1,8 @@
 """What SinGAN's faster ways cost and give: time, SIFID and diversity, photo by photo and seed by seed.
 
 Photos of the rendered station, shrunk; each cell is one photo, one seed, one way: `default`, `fast` as a whole, and
-each part of `fast` by itself (`lazy` penalty, `cached` fakes, `early` stop). The cap on the width, the last part,
+each part of `fast` by itself (`lazy` penalty, `cached` fakes, `early` stop), and `consingan`, the variant that grows
+one generator, with as many stages, iterations a stage and channels. The cap on the width, the last part of `fast`,
 changes nothing at this size. Every cell is trained with one thread (its time is that of the core, so that a busy
 machine counts less), then draws samples from the coarsest scale (N) and from the next (N-1). The score is the mean
 over samples of the single-image Frechet distance to the cell's photo, at 64 channels (192 where the image has the
@@ -55,6 +56,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "lazy": ("singan", {**SMALL, "penalty_every": 3}),
     "cached": ("singan", {**SMALL, "redraw": False}),
     "early": ("singan", {**SMALL, "stop_early": True}),
+    "consingan": ("consingan", {"width": 16, "stages": 3}),
 }
 
 
@@ -94,7 +96,7 @@ def judge(learner: Any, photo: Tensor, stem: MapExtractor) -> dict[str, float]:
     found = {}
     real = stem(photo.numpy())
     for name, start in (("n", 0), ("n1", 1)):
-        samples = torch.stack([learner.draw(0, seed, start) for seed in range(SAMPLES)])
+        samples = learner.sample_controlled(range(SAMPLES), learner.controls_class(start_scale=start))
         maps = stem(samples.numpy())
         for layer in ("64", "192"):
             if real[layer][0, 0].size < int(layer):
