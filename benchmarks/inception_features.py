@@ -34,8 +34,8 @@ from handful.core.decode import decode_photo
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.images import Floats
-from handful.scores.features import BATCH_IMAGES, FeatureExtractor, load_network, preprocess
-from handful.scores.networks import NETWORKS, inception_2015
+from handful.features.extract import BATCH_IMAGES, FeatureExtractor, load_network, preprocess
+from handful.features.networks import NETWORKS, inception_2015
 from handful.sealer.station import render_station
 
 NETWORK = NETWORKS["inception-2015"]

@@ -39,10 +39,10 @@ from torch import Tensor
 from handful.core.device import start_runtime
 from handful.core.seeds import torch_stream
 from handful.core.workspace import write_atomically
+from handful.features.maps import MapExtractor
 from handful.generators.base import Clock, Generator, ImageSpec
 from handful.generators.restore import build_generator
 from handful.generators.singan_parts.pyramid import resize
-from handful.scores.maps import MapExtractor
 from handful.scores.sifid import frechet, moments
 
 SPEC = ImageSpec(width=64, height=48, channels=1)

@@ -106,8 +106,8 @@ def station_features(photos: Path, kept: Path) -> Array:
     from PIL import Image
 
     from handful.core.images import pixels_sha256
+    from handful.features.extract import FeatureExtractor, extract_features
     from handful.scores.base import ImageSet
-    from handful.scores.features import FeatureExtractor, extract_features
     from handful.sealer.station import render_station
 
     torch.set_num_threads(1)

@@ -117,8 +117,8 @@ def make(folder: Path, photos: int, seconds: float) -> bool:
     import torch
 
     from handful.core.images import pixels_sha256, unit_to_integers
+    from handful.features.extract import FeatureExtractor, extract_features
     from handful.scores.base import ImageSet
-    from handful.scores.features import FeatureExtractor, extract_features
 
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)

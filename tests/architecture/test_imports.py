@@ -45,6 +45,6 @@ def test_importing_handful_loads_nothing_heavy_and_offers_every_public_name() ->
 
 
 def test_the_torch_free_stages_import_no_torch() -> None:
-    stages = ["photos.audit", "dataset.build", "report.build", "core.registry", "scores.weights"]
+    stages = ["photos.audit", "dataset.build", "report.build", "core.registry", "features.weights"]
     loaded = loaded_by("\n".join(f"import handful.{stage}" for stage in stages))
     assert "torch" not in loaded

@@ -18,11 +18,12 @@ from handful.core import registry
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256
-from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
-from handful.scores.features import FeatureExtractor, apply_classifier, extract_features
-from handful.scores.maps import MapExtractor
-from handful.scores.networks import owner_of
-from handful.scores.weights import list_weights
+from handful.features.extract import FeatureExtractor, apply_classifier, extract_features
+from handful.features.image_set import Features, ImageSet
+from handful.features.maps import MapExtractor
+from handful.features.networks import owner_of
+from handful.features.weights import list_weights
+from handful.scores.base import FeatureSets, ImageSets, ScoreFacts
 
 NAMES = registry.names("scores")
 COMPARING = tuple(n for n in NAMES if registry.describe("scores", n).facts.get("compares_with") != "nothing")

@@ -9,8 +9,9 @@ import pytest
 
 from handful.core.errors import UserError
 from handful.core.images import Floats, pixels_sha256
+from handful.features.image_set import ImageSet
 from handful.scores import diversity
-from handful.scores.base import ImageSet, ImageSets
+from handful.scores.base import ImageSets
 
 
 def edges(images: Floats) -> dict[str, Floats]:

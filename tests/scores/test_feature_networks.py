@@ -16,11 +16,11 @@ from torch import nn
 
 from handful.core.checkpoint import tensors_sha256
 from handful.core.errors import UserError
-from handful.scores.features import FeatureExtractor, load_network
-from handful.scores.networks import NETWORKS, efficientnet_lite0, inception_2015
-from handful.scores.networks.archive import read_archive_tensors
-from handful.scores.networks.layers import ConvNorm, convolve, fold_batch_norms, from_blocks, to_blocks
-from handful.scores.weights import find_weights
+from handful.features.extract import FeatureExtractor, load_network
+from handful.features.networks import NETWORKS, efficientnet_lite0, inception_2015
+from handful.features.networks.archive import read_archive_tensors
+from handful.features.networks.layers import ConvNorm, convolve, fold_batch_norms, from_blocks, to_blocks
+from handful.features.weights import find_weights
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 

@@ -12,9 +12,9 @@ from score_folders import made_images
 
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256
-from handful.scores.base import ImageSet
-from handful.scores.features import FeatureExtractor, extract_features, preprocess
-from handful.scores.networks import NETWORKS
+from handful.features.extract import FeatureExtractor, extract_features, preprocess
+from handful.features.image_set import ImageSet
+from handful.features.networks import NETWORKS
 
 LITE0 = NETWORKS["efficientnet-lite0"]
 
@@ -121,7 +121,7 @@ def test_the_cache_tells_apart_whatever_changes_a_feature(
     ):
         extract_features(chosen, extractor, tmp_path)
         assert extractor.batches == 1 and len(list(tmp_path.iterdir())) == number + 1
-    monkeypatch.setattr("handful.scores.features.metadata.version", lambda name: "another")
+    monkeypatch.setattr("handful.features.extract.metadata.version", lambda name: "another")
     extractor = Counting(lite0)
     extract_features(images, extractor, tmp_path)
     assert extractor.batches == 1

@@ -11,9 +11,10 @@ from score_folders import write_dataset, write_images, write_samples
 
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256
+from handful.features.image_set import ImageSet
 from handful.scores import gate
 from handful.scores.alike import Photos
-from handful.scores.base import ImageSet, ImageSets
+from handful.scores.base import ImageSets
 from handful.scores.judge_copies import GateReport, gate_samples
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
 

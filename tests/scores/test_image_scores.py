@@ -15,13 +15,13 @@ from handful.core.config import fingerprint
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256
 from handful.core.progress import Event
-from handful.scores.base import ImageSet
+from handful.features.extract import apply_classifier, load_network, preprocess
+from handful.features.image_set import ImageSet
+from handful.features.maps import MapExtractor
+from handful.features.networks import MAP_NETWORKS, NETWORKS, find_map_network
+from handful.features.weights import find_weights, list_weights
 from handful.scores.evaluate import choose_spaces, score_samples
-from handful.scores.features import apply_classifier, load_network, preprocess
-from handful.scores.maps import MapExtractor
-from handful.scores.networks import MAP_NETWORKS, NETWORKS, find_map_network
 from handful.scores.protocol import PIXELS, card_name, find_protocol, plan, score_names
-from handful.scores.weights import find_weights, list_weights
 
 CANVAS = Size(width=64, height=48)
 

@@ -10,9 +10,10 @@ import pytest
 from score_folders import made_images, write_dataset, write_samples
 
 from handful.core.artifacts import Score, ScoreCard
+from handful.features.image_set import ImageSet
 from handful.report.comparison import Comparison, compare_pairs
 from handful.scores import kid
-from handful.scores.base import FeatureSets, ImageSet
+from handful.scores.base import FeatureSets
 from handful.scores.evaluate import score_samples
 
 PHOTOS = made_images(0, 5)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from handful.core.images import pixels_sha256
+from handful.features.image_set import ImageSet
 from handful.scores import pixel_spread
-from handful.scores.base import ImageSet, ImageSets
+from handful.scores.base import ImageSets
 
 
 def sets(images: list[np.ndarray]) -> ImageSets:

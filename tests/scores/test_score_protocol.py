@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from handful.core.artifacts import Size
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
-from handful.scores.networks import NETWORKS
+from handful.features.networks import NETWORKS
 from handful.scores.protocol import card_name, find_protocol, plan, score_names
 
 CANVAS = Size(width=64, height=48)

@@ -18,12 +18,13 @@ from score_folders import write_dataset, write_images, write_samples
 from handful.core.artifacts import Score, ScoreCard
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes
+from handful.features.extract import load_network
+from handful.features.image_set import ImageSet
+from handful.features.maps import MapExtractor
+from handful.features.networks import MAP_NETWORKS
 from handful.scores import sifid
-from handful.scores.base import ImageSet, ImageSets
+from handful.scores.base import ImageSets
 from handful.scores.evaluate import score_samples
-from handful.scores.features import load_network
-from handful.scores.maps import MapExtractor
-from handful.scores.networks import MAP_NETWORKS
 from handful.scores.sifid import frechet, moments, nearest
 
 SIDE_PX = 24

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from handful.core.errors import UserError
+from handful.features.image_set import ImageSet
 from handful.scores import mind, swd
-from handful.scores.base import FeatureSets, ImageSet, ImageSets
+from handful.scores.base import FeatureSets, ImageSets
 from handful.scores.transport import directions, distance, image_spread, transport
 
 

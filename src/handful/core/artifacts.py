@@ -142,6 +142,10 @@ class DatasetImage(Settings):
     """Groups are never split between training and held-out."""
     fold: int | None
     """The fold in which this image is held out; None: always trained on."""
+    label: str = ""
+    """'good' or a kind of defect; '' where the photos have no labels."""
+    mask: str | None = None
+    """Index map below the dataset folder: 0 good, k `DatasetManifest.kinds[k - 1]`; None where nothing is outlined."""
 
 
 class DatasetManifest(Artifact):
@@ -164,6 +168,8 @@ class DatasetManifest(Artifact):
     images: tuple[DatasetImage, ...]
     left_out: tuple[Unreadable, ...]
     """Unreadable files and exact duplicates that were left out, with the reason."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of defect, in the order of their numbers in masks."""
     warnings: tuple[str, ...]
     fingerprint: str
     """Over canvas, filter, split and every image's pixels."""
@@ -283,6 +289,10 @@ class SampleRow(Settings):
     controls: dict[str, Any] = {}
     """As in the set's manifest."""
     passport: SamplePassport | None = None
+    label: str = ""
+    """'good' or a kind of defect; '' where nothing is known."""
+    mask: str | None = None
+    """Index map below the folder of the set: 0 good, k `SampleManifest.kinds[k - 1]`."""
 
 
 class SampleManifest(Artifact):
@@ -311,6 +321,8 @@ class SampleManifest(Artifact):
     """What drawing was told, as far as it differs from the defaults; of a file its SHA-256."""
     draw: str = ""
     """Name of this way of drawing, where a run is drawn from in several."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of defect, in the order of their numbers in masks."""
     seconds: float
 
     @property

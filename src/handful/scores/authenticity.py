@@ -20,7 +20,8 @@ from scipy.spatial.distance import cdist
 
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
-from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import Features, PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.neighbours import photo_shares
 from handful.statistics.binomial import share_limits
 

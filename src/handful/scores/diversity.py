@@ -23,7 +23,8 @@ import numpy.typing as npt
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.images import Floats
-from handful.scores.base import FeatureMaps, ImageSet, ImageSets, ScoreFacts, check_counts
+from handful.features.image_set import ImageSet
+from handful.scores.base import FeatureMaps, ImageSets, ScoreFacts, check_counts
 from handful.scores.jackknife import interval, split_groups, spread
 
 FACTS = ScoreFacts(

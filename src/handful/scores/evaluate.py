@@ -21,14 +21,15 @@ from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
-from handful.scores.base import Features, FeatureSets, ImageSet, ImageSets, ScoreFacts
-from handful.scores.features import FeatureExtractor, apply_classifier, extract_features
+from handful.features.extract import FeatureExtractor, apply_classifier, extract_features
+from handful.features.image_set import Features, ImageSet
+from handful.features.maps import MapExtractor
+from handful.features.networks import NETWORKS, find_network, owner_of
+from handful.features.weights import find_weights, list_weights
+from handful.scores.base import FeatureSets, ImageSets, ScoreFacts
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
 from handful.scores.kept import score_images
-from handful.scores.maps import MapExtractor
-from handful.scores.networks import NETWORKS, find_network, owner_of
 from handful.scores.protocol import DEFAULT_NETWORK, PIXELS, Protocol, card_name, find_protocol, plan, score_names
-from handful.scores.weights import find_weights, list_weights
 
 _SHOWN = 8
 """How many of the worst, and of the nearest, samples a card names."""

@@ -18,7 +18,8 @@ import numpy as np
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.seeds import numpy_stream
-from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import Features, PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.fid import frechet_distance
 from handful.scores.jackknife import Spread, content_order, interval, split_groups, spread
 

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from scipy import linalg
 
 from handful.core.artifacts import Score
-from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import Features, PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.jackknife import Indices, content_order, interval, split_groups, spread
 
 FACTS = ScoreFacts(

@@ -24,8 +24,9 @@ from scipy import stats
 
 from handful.core.artifacts import Score
 from handful.core.images import unit_to_grey
+from handful.features.image_set import ImageSet
 from handful.scores.alike import Match, Photos
-from handful.scores.base import ImageSet, ImageSets, ScoreFacts, check_counts, count_photos
+from handful.scores.base import ImageSets, ScoreFacts, check_counts, count_photos
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
 from handful.statistics.binomial import share_limits
 

@@ -23,7 +23,7 @@ from handful.core.config import fingerprint
 from handful.core.decode import DecodedPhoto, UnreadablePhoto, decode_photo, list_photo_files
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, read_png
-from handful.scores.base import ImageSet
+from handful.features.image_set import ImageSet
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from handful.core.artifacts import Score
-from handful.scores.base import Features, ImageSets, ScoreFacts, check_counts
+from handful.features.image_set import Features
+from handful.scores.base import ImageSets, ScoreFacts, check_counts
 from handful.scores.jackknife import Spread, content_order, interval, split_groups, spread
 
 FACTS = ScoreFacts(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from handful.scores.base import Features, PhotoNumbers
+from handful.features.image_set import Features, PhotoNumbers
 
 Indices = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]

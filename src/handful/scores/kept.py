@@ -12,8 +12,9 @@ from handful.core import registry
 from handful.core.artifacts import Score, library_versions
 from handful.core.config import fingerprint
 from handful.core.workspace import write_atomically
-from handful.scores.base import ImageSet, ImageSets
-from handful.scores.networks import owner_of
+from handful.features.image_set import ImageSet
+from handful.features.networks import owner_of
+from handful.scores.base import ImageSets
 
 _UNREAD = {
     "reference": {"training"},

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from handful.core.artifacts import Score
-from handful.scores.base import Features, FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import Features, PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.jackknife import content_order, spread
 from handful.statistics.kernel_distance import (
     LEAST_IMAGES,

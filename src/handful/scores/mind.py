@@ -20,7 +20,8 @@ import numpy as np
 
 from handful.core.artifacts import Score
 from handful.core.seeds import numpy_stream
-from handful.scores.base import FeatureSets, PhotoNumbers, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.jackknife import content_order, interval
 from handful.scores.transport import Floats, directions, distance, image_spread, transport
 

@@ -23,7 +23,8 @@ from scipy.spatial.distance import cdist
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.seeds import numpy_stream
-from handful.scores.base import FeatureSets, PhotoNumbers, ScoreFacts, check_counts, count_photos, photo_numbers
+from handful.features.image_set import PhotoNumbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, count_photos, photo_numbers
 
 FACTS = ScoreFacts(
     better="neither",

@@ -17,7 +17,8 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from scipy.special import gammaln
 
-from handful.scores.base import Features, FeatureSets, PhotoNumbers, photo_numbers
+from handful.features.image_set import Features, PhotoNumbers
+from handful.scores.base import FeatureSets, photo_numbers
 from handful.scores.jackknife import Spread, content_order, split_groups, spread
 from handful.statistics.binomial import share_limits
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from handful.core.artifacts import Score
-from handful.scores.base import ImageSet, ImageSets, ScoreFacts, check_counts
+from handful.features.image_set import ImageSet
+from handful.scores.base import ImageSets, ScoreFacts, check_counts
 from handful.scores.jackknife import Spread, interval, split_groups, spread
 
 FACTS = ScoreFacts(

@@ -16,7 +16,7 @@ from handful.core import registry
 from handful.core.artifacts import Size, library_versions
 from handful.core.config import Settings
 from handful.core.errors import unknown_name
-from handful.scores.networks import MAP_NETWORKS, find_network
+from handful.features.networks import MAP_NETWORKS, find_network
 
 DEFAULT_NETWORK = "inception-2015"
 PIXELS = "pixels"

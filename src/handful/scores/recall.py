@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from handful.core.artifacts import Score
-from handful.scores.base import Features, FeatureSets, ScoreFacts, check_counts
+from handful.features.image_set import Features
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts
 from handful.scores.jackknife import split_groups, spread
 from handful.scores.neighbours import Distances, measure, photo_shares, sample_radii, share_interval
 

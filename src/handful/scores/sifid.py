@@ -30,7 +30,8 @@ from scipy import linalg
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.images import Floats
-from handful.scores.base import FeatureMaps, ImageSet, ImageSets, PhotoNumbers, ScoreFacts, check_counts
+from handful.features.image_set import ImageSet, PhotoNumbers
+from handful.scores.base import FeatureMaps, ImageSets, ScoreFacts, check_counts
 from handful.scores.jackknife import Spread, interval, spread
 
 FACTS = ScoreFacts(

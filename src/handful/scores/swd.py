@@ -25,7 +25,8 @@ from scipy import ndimage
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.seeds import numpy_stream
-from handful.scores.base import ImageSet, ImageSets, ScoreFacts, check_counts
+from handful.features.image_set import ImageSet
+from handful.scores.base import ImageSets, ScoreFacts, check_counts
 from handful.scores.jackknife import interval
 from handful.scores.transport import Floats, directions, distance, image_spread, transport
 

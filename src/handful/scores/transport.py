@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from handful.scores.base import PhotoNumbers
+from handful.features.image_set import PhotoNumbers
 from handful.scores.jackknife import Spread
 
 Floats = npt.NDArray[np.float64]

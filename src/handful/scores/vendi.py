@@ -18,7 +18,8 @@ from scipy import linalg
 
 from handful.core.artifacts import Score
 from handful.core.errors import UserError
-from handful.scores.base import Features, FeatureSets, ScoreFacts, check_counts, photo_numbers
+from handful.features.image_set import Features
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
 from handful.scores.jackknife import Indices, content_order, interval, split_groups, spread
 
 FACTS = ScoreFacts(

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks.layers import ConvNorm, convolve, from_blocks, to_blocks
+from handful.features.networks.layers import ConvNorm, convolve, from_blocks, to_blocks
 
 
 class Conv(ConvNorm):

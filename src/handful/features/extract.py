@@ -29,10 +29,10 @@ from handful.core.errors import UserError
 from handful.core.images import Floats, Integers
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import write_atomically
-from handful.scores.base import Features, ImageSet
-from handful.scores.networks import MapNetwork, Network, find_network
-from handful.scores.networks.layers import fold_batch_norms
-from handful.scores.weights import find_weights
+from handful.features.image_set import Features, ImageSet
+from handful.features.networks import MapNetwork, Network, find_network
+from handful.features.networks.layers import fold_batch_norms
+from handful.features.weights import find_weights
 
 BATCH_IMAGES = 16
 """Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
@@ -65,7 +65,7 @@ def load_network(network: Network | MapNetwork) -> nn.Module:
     Raises:
         UserError: its weights are missing or wrong.
     """
-    module = importlib.import_module(f"handful.scores.networks.{network.module}")
+    module = importlib.import_module(f"handful.features.networks.{network.module}")
     ported = {k: v for k, v in module.port_tensors(_stored(network)).items() if not k.endswith("num_batches_tracked")}
     _check_tensors(network.name, ported, network.tensors_sha256)
     built: nn.Module = module.build()
@@ -81,7 +81,7 @@ def apply_classifier(features: Features, name: str) -> Features:
         UserError: no such network, or its weights are missing or wrong.
     """
     network = find_network(name)[0]
-    module = importlib.import_module(f"handful.scores.networks.{network.module}")
+    module = importlib.import_module(f"handful.features.networks.{network.module}")
     ported = module.port_classifier(_stored(network))
     _check_tensors(f"{name}'s classifier", ported, network.classifier_sha256)
     weight, bias = (ported[leaf].double().numpy() for leaf in ("weight", "bias"))
@@ -95,7 +95,7 @@ def _stored(network: Network | MapNetwork) -> Mapping[str, torch.Tensor]:
     if file.form == "state dict":
         tensors: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return tensors
-    from handful.scores.networks.archive import read_archive_tensors
+    from handful.features.networks.archive import read_archive_tensors
 
     return read_archive_tensors(path)
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks import efficientnet_lite0
-from handful.scores.networks.efficientnet_lite0 import EfficientNetLite0
+from handful.features.networks import efficientnet_lite0
+from handful.features.networks.efficientnet_lite0 import EfficientNetLite0
 
 _LAST_BLOCKS = {0: "stride-2", 2: "stride-4", 4: "stride-8", 10: "stride-16", 15: "stride-32"}
 """The last block of each resolution."""

@@ -17,7 +17,7 @@ from typing import Literal
 from handful.core.config import Settings
 from handful.core.errors import UserError
 from handful.core.workspace import write_atomically
-from handful.scores.networks import NETWORKS, Network, WeightsFile
+from handful.features.networks import NETWORKS, Network, WeightsFile
 
 
 class WeightsStatus(Settings):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks.layers import ConvNorm
+from handful.features.networks.layers import ConvNorm
 
 # kernel, stride, expansion, channels in, channels out: one row a block
 _BLOCKS = (

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handful.scores.networks import inception_2015
-from handful.scores.networks.inception_2015 import Conv
+from handful.features.networks import inception_2015
+from handful.features.networks.inception_2015 import Conv
 
 
 class Stem(nn.Module):

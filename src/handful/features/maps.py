@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from handful.core.images import Floats
-from handful.scores.features import centre, exact_convolutions, load_network
-from handful.scores.networks import find_map_network
-from handful.scores.networks.layers import fold_batch_norms
+from handful.features.extract import centre, exact_convolutions, load_network
+from handful.features.networks import find_map_network
+from handful.features.networks.layers import fold_batch_norms
 
 _MOST_ROWS = 16
 _MOST_PIXELS = 2**20

@@ -1,0 +1,1 @@
+"""Defects without training: a library cut from labelled photos, placed and blended, with exact masks."""
