@@ -231,7 +231,7 @@ def test_a_member_of_a_fleet_equals_the_photo_alone_and_joins_it() -> None:
         alone.prepare(shots[member : member + 1])
         train(alone, steps)
         states.append({name: module.state_dict() for name, module in alone.modules().items()})
-        assert torch.equal(fleet._draw(member, [3], 0, (20, 24)), alone.sample([3]))
+        assert torch.equal(fleet.draw_member(member, [3], 0, (20, 24), fleet.controls_class()), alone.sample([3]))
     joined = make()
     joined.prepare(shots)
     joined.join(states)

@@ -19,10 +19,9 @@ Origin: written for Handful from the paper.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from pydantic import Field
@@ -30,10 +29,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from handful.core.config import Settings
-from handful.core.errors import UserError
-from handful.core.memory import check_memory
 from handful.core.seeds import torch_stream
-from handful.generators.base import Augment, Clock, Facts, Generator, Growth, ImageSpec, Stateful
+from handful.generators.base import Augment, Clock, Facts, Growth, ImageSpec, Stateful
 from handful.generators.consingan_parts.networks import (
     RECEPTIVE_FIELD_PX,
     GrowingGenerator,
@@ -46,19 +43,17 @@ from handful.generators.consingan_parts.networks import (
 )
 from handful.generators.controls import Canvas
 from handful.generators.layers import fused_adam
-from handful.generators.singan_parts.fleet import Fleet, Position, mean_cost, stage_due
+from handful.generators.singan_parts.fleet import mean_cost, stage_due
+from handful.generators.singan_parts.fleet_generator import FleetGenerator
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.scale import update_critic
-from handful.generators.singan_parts.tasks import drawing_bytes
 
 FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
 )
 
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a stage
-_DRAWN_AT_ONCE = 4
 _MAPS_KEPT = 60  # float32 maps of the finest size and full width that an iteration holds at its peak
-_BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
 
 Draw = Callable[[Sequence[Tensor], Sequence[tuple[int, int]]], Tensor]
 """What a growing generator does: noises and sizes of its stages -> images."""
@@ -124,11 +119,13 @@ class Scene:
     """Name of the stage's random streams."""
 
 
-class Consingan(Generator):
+class Consingan(FleetGenerator):
     """The networks of the member in training, and the fleet of those done."""
 
+    name, level = "consingan", "stage"
     settings_class = ConsinganSettings
     controls_class = ConsinganControls
+    _scene: Scene | None
 
     def __init__(self, settings: ConsinganSettings, spec: ImageSpec, seed: int) -> None:
         """Raises:
@@ -137,7 +134,7 @@ class Consingan(Generator):
         super().__init__(settings, spec, seed)
         self.settings = settings
         self.sizes = stage_sizes(spec.height, spec.width, settings.stages, settings.min_size, settings.max_size)
-        self._check()
+        self.check_levels(RECEPTIVE_FIELD_PX)
         self.costs = self._costs()
         self.network, self.critic = self._fresh(seed, "consingan")
         betas = (settings.beta1, settings.beta2)
@@ -146,28 +143,8 @@ class Consingan(Generator):
         for part in others:
             self.generator_optimiser.add_param_group({"params": list(part.parameters())})
         self.critic_optimiser = fused_adam(self.critic, settings.learning_rate, betas)
-        self.fleet = Fleet()
-        self.position = Position(seed)
-        self._scene: Scene | None = None
-
-    def _check(self) -> None:
-        height, width = self.sizes[-1]
-        if min(height, width) < RECEPTIVE_FIELD_PX:
-            raise UserError(
-                f"The canvas {self.spec.width}x{self.spec.height} becomes {width}x{height} at consingan's max_size "
-                f"{self.settings.max_size}.",
-                f"Its finest stage needs at least {RECEPTIVE_FIELD_PX} pixels on the short side.",
-                "Raise max_size, or build the data set again with a less narrow --canvas.",
-            )
-        self._check_start(self.settings.start_scale)
-
-    def _check_start(self, start_scale: int) -> None:
-        if start_scale >= len(self.sizes):
-            raise UserError(
-                f"start_scale is {start_scale}.",
-                f"This canvas has {len(self.sizes)} stage(s), so start_scale goes from 0 to {len(self.sizes) - 1}.",
-                "Change start_scale, or build the data set again with a larger --canvas.",
-            )
+        self.networks, self.drawn_width = self.network, settings.width
+        self.begin_fleet(seed)
 
     def _costs(self) -> list[int]:
         """Of an iteration at each stage: pixels that pass a layer, a gradient counted as two passes."""
@@ -257,18 +234,6 @@ class Consingan(Generator):
             "(--budget 10min), fewer photos, or --set max_size=",
         )
 
-    def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
-        """As if these had been trained in turn."""
-        for member, states in enumerate(members):
-            if member:
-                self.fleet.keep(self.network)
-            for name, module in self.modules().items():
-                if name != "fleet":
-                    module.load_state_dict(dict(states[name]))
-            self.fleet.noise_weights[member] = states["fleet"]["noise_weights"][0]
-        self.position.stage += (len(members) - 1) * len(self.sizes)
-        self._scene = None
-
     @torch.no_grad()
     def _begin(self) -> None:
         """Makes ready for the present stage: its weights are copies of the stage before, its noise weight is set."""
@@ -281,7 +246,7 @@ class Consingan(Generator):
         else:
             if member:
                 self.fleet.keep(self.network)
-            network, critic = self._fresh(self.position.seed, self._purpose(member))
+            network, critic = self._fresh(self.position.seed, self.purpose(member))
             self.network.load_state_dict(network.state_dict())
             self.critic.load_state_dict(critic.state_dict())
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
@@ -292,7 +257,7 @@ class Consingan(Generator):
         place, photos = self.position.stage, self.fleet.photos
         if self._scene is None or self._scene.stage != place or self._scene.photos is not photos:
             member, stage = divmod(place, len(self.sizes))
-            purpose = f"{self._purpose(member)}/{stage}"
+            purpose = f"{self.purpose(member)}/{stage}"
             fixed = self._fixed(member, self.sizes[: stage + 1])
             self._scene = Scene(place, photos, self._real(member, stage), fixed, purpose)
         return self._scene
@@ -313,7 +278,7 @@ class Consingan(Generator):
         photo, weights = self.fleet.photos[member : member + 1], self.fleet.noise_weights[member]
         noises = [resize(resize(photo, *self.sizes[0]), *sizes[0])]
         for stage, size in enumerate(sizes[1:], 1):
-            random = torch_stream(self.position.seed, f"{self._purpose(member)}/reconstruction", stage)
+            random = torch_stream(self.position.seed, f"{self.purpose(member)}/reconstruction", stage)
             noises.append(weights[stage] * self._noise(stage, size, random))
         return noises
 
@@ -322,75 +287,18 @@ class Consingan(Generator):
         shape = noise_shape(stage, size, self.spec.channels, self.settings.width)
         return torch.randn(1, *shape, generator=random).to(self.device)
 
-    def _purpose(self, member: int) -> str:
-        return f"consingan/{self.fleet.fingerprint(member)}"
-
-    def sample(self, seeds: Sequence[int]) -> Tensor:
-        """Draws each seed from a member of its own choice.
-
-        Before training has ended, members whose turn has not come are left out; the one in training is left out
-        until it has reached its finest stage, unless it is the first: then the stages there are draw, and the rest
-        is upsampling.
-        """
-        return self.sample_controlled(seeds, ConsinganControls())
-
     def check_controls(self, controls: Settings) -> None:
         """Raises:
         UserError: no such stage, or a size beyond memory.
         """
-        assert isinstance(controls, ConsinganControls)
-        if controls.start_scale is not None:
-            self._check_start(controls.start_scale)
-        height, width = self._size_of(controls)
-        finest_px = math.prod(self._sizes_for(height, width)[-1])
-        check_memory(
-            drawing_bytes(self._at_once(height, width), finest_px, self.spec.channels, self.settings.width)
-            + drawing_bytes(_BLOCK_IMAGES, height * width, self.spec.channels, 0),
-            f"A sample of {width}x{height} px",
-            f"Ask for fewer pixels with --set size=; the canvas has {self.spec.height * self.spec.width}.",
-            self.device,
-        )
+        self.check_drawing(controls)
 
-    @torch.no_grad()
-    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
-        """As `sample`, of any size and from any stage."""
-        assert isinstance(controls, ConsinganControls)
-        size = self._size_of(controls)
-        start = self.settings.start_scale if controls.start_scale is None else controls.start_scale
-        members, at_once = self.sources(seeds), self._at_once(*size)
-        images = torch.empty(len(seeds), self.spec.channels, *size, device=self.device)
-        for member in set(members):
-            places = [place for place, chosen in enumerate(members) if chosen == member]
-            for first in range(0, len(places), at_once):
-                some = places[first : first + at_once]
-                images[some] = self._draw(member, [seeds[place] for place in some], start, size)
-        return images
-
-    def _size_of(self, controls: ConsinganControls) -> tuple[int, int]:
-        """(height, width) of the samples."""
-        size = controls.size or self.spec
-        return size.height, size.width
-
-    def _at_once(self, height: int, width: int) -> int:
-        """Images of this size that are drawn together: as many pixels as at the canvas, where they allow it."""
-        return max(1, _DRAWN_AT_ONCE * self.spec.height * self.spec.width // (height * width))
-
-    def _sizes_for(self, height: int, width: int) -> list[tuple[int, int]]:
-        """The sizes of all stages when the canvas is stretched to `height` x `width`."""
-        down, across = height / self.spec.height, width / self.spec.width
-        return [(max(1, round(rows * down)), max(1, round(columns * across))) for rows, columns in self.sizes]
-
-    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
-        """The member that each seed is drawn from."""
-        done = len(self.fleet.trained)
-        at_finest = self.position.stage % len(self.sizes) == len(self.sizes) - 1
-        ready = done + (at_finest or not done)
-        return [int(torch.randint(ready, (), generator=torch_stream(seed, "consingan/member"))) for seed in seeds]
-
-    def _draw(self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int]) -> Tensor:
+    def draw_member(
+        self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int], controls: Settings
+    ) -> Tensor:
         """Images (len(seeds), c, *size) of one member, through all its stages or those reached so far."""
         draw, reached = self._drawing_of(member)
-        sizes, weights = self._sizes_for(*size)[:reached], self.fleet.noise_weights[member]
+        sizes, weights = self.sizes_for(*size)[:reached], self.fleet.noise_weights[member]
         start = min(start_scale, reached - 1)
         noises = [fixed.expand(len(seeds), -1, -1, -1) for fixed in self._fixed(member, sizes)[:start]]
         for stage, stage_size in enumerate(sizes[start:], start):

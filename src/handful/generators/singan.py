@@ -25,8 +25,7 @@ Origin: written for Handful from the paper.
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +35,14 @@ from torch import Tensor, nn
 
 from handful.core.config import Settings
 from handful.core.errors import UserError
-from handful.core.memory import check_memory
 from handful.core.seeds import torch_stream
-from handful.generators.base import Augment, Clock, Facts, Generator, Growth, ImageSpec, Stateful
+from handful.generators.base import Augment, Clock, Facts, Growth, ImageSpec, Stateful
 from handful.generators.controls import Canvas, Numbers
 from handful.generators.layers import fused_adam
 from handful.generators.singan_parts.compiled import compiled_engine
 from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses, share_used
-from handful.generators.singan_parts.fleet import Fleet, Position, mean_cost, stage_due
+from handful.generators.singan_parts.fleet import mean_cost, stage_due
+from handful.generators.singan_parts.fleet_generator import FleetGenerator
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
     EAGER,
@@ -58,17 +57,15 @@ from handful.generators.singan_parts.scale import (
     update_generator,
     with_weights,
 )
-from handful.generators.singan_parts.tasks import Scales, drawing_bytes
+from handful.generators.singan_parts.tasks import Scales
 
 FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
 )
 
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
-_DRAWN_AT_ONCE = 4
 _MAPS_KEPT = 60  # float32 maps of a scale's width and size that one update of the critic holds at its peak
 _FAST = {"penalty_every": 3, "redraw": False, "most_width": 64, "stop_early": True}
-_BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
 
 
 class SinganSettings(Settings):
@@ -155,11 +152,13 @@ class Scene:
     """Name of the stage's random streams."""
 
 
-class Singan(Generator):
+class Singan(FleetGenerator):
     """The networks of the member in training, and the fleet of those done."""
 
+    name, level = "singan", "scale"
     settings_class = SinganSettings
     controls_class = SinganControls
+    _scene: Scene | None
 
     def __init__(self, settings: SinganSettings, spec: ImageSpec, seed: int) -> None:
         """Raises:
@@ -170,36 +169,16 @@ class Singan(Generator):
         self.sizes = pyramid_sizes(spec.height, spec.width, settings.min_size, settings.max_size, settings.scale_factor)
         self.widths = scale_widths(len(self.sizes), settings.width, settings.most_width)
         self.costs = [rows * columns * width**2 for (rows, columns), width in zip(self.sizes, self.widths, strict=True)]
-        self._check()
+        self.check_levels(RECEPTIVE_FIELD_PX)
         channels, widths = spec.channels, self.widths
         self.generators = nn.ModuleList(fresh_network(ScaleGenerator, channels, width, seed) for width in widths)
         self.critics = nn.ModuleList(fresh_network(ScaleCritic, channels, width, seed) for width in widths)
         betas = (settings.beta1, settings.beta2)
         self.generator_optimiser = fused_adam(self.generators, settings.learning_rate, betas)
         self.critic_optimiser = fused_adam(self.critics, settings.learning_rate, betas)
-        self.fleet = Fleet()
-        self.position = Position(seed)
+        self.networks, self.drawn_width = self.generators, widths[-1]
+        self.begin_fleet(seed)
         self.engine = compiled_engine() if settings.compiled else EAGER
-        self._scene: Scene | None = None
-
-    def _check(self) -> None:
-        height, width = self.sizes[-1]
-        if min(height, width) < RECEPTIVE_FIELD_PX:
-            raise UserError(
-                f"The canvas {self.spec.width}x{self.spec.height} becomes {width}x{height} at singan's max_size "
-                f"{self.settings.max_size}.",
-                f"Its finest scale needs at least {RECEPTIVE_FIELD_PX} pixels on the short side.",
-                "Raise max_size, or build the data set again with a less narrow --canvas.",
-            )
-        self._check_start(self.settings.start_scale)
-
-    def _check_start(self, start_scale: int) -> None:
-        if not 0 <= start_scale < len(self.sizes):
-            raise UserError(
-                f"start_scale is {start_scale}.",
-                f"This canvas has {len(self.sizes)} scale(s), so start_scale goes from 0 to {len(self.sizes) - 1}.",
-                "Change start_scale, or build the data set again with a larger --canvas.",
-            )
 
     def prepare(self, photos: Tensor) -> None:
         """Keeps every photo, at the finest scale's size."""
@@ -278,18 +257,6 @@ class Singan(Generator):
             "(--budget 10min), fewer photos, or --set fast=true",
         )
 
-    def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
-        """As if these had been trained in turn."""
-        for member, states in enumerate(members):
-            if member:
-                self.fleet.keep(self.generators)
-            for name, module in self.modules().items():
-                if name != "fleet":
-                    module.load_state_dict(dict(states[name]))
-            self.fleet.noise_weights[member] = states["fleet"]["noise_weights"][0]
-        self.position.stage += (len(members) - 1) * len(self.sizes)
-        self._scene = None
-
     @property
     def finished(self) -> bool:
         """Whether the last scale of the last photo has ended early."""
@@ -321,7 +288,7 @@ class Singan(Generator):
             if scale and self.widths[scale] == self.widths[scale - 1]:
                 first = networks[scale - 1]
             else:
-                purpose = f"{self._purpose(member)}/{scale}"
+                purpose = f"{self.purpose(member)}/{scale}"
                 first = fresh_network(kind, self.spec.channels, self.widths[scale], self.position.seed, purpose)
             networks[scale].load_state_dict(first.state_dict())
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
@@ -338,7 +305,7 @@ class Singan(Generator):
                 error = (reconstruction - real).square().mean().sqrt()
                 self.fleet.noise_weights[member, scale] = self.settings.noise_weight * error
             fixed_noise = self._fixed_noise(member)[scale]
-            self._scene = Scene(stage, photos, real, reconstruction, fixed_noise, f"{self._purpose(member)}/{scale}")
+            self._scene = Scene(stage, photos, real, reconstruction, fixed_noise, f"{self.purpose(member)}/{scale}")
         return self._scene
 
     def _reconstruct(self, member: int, generators: Sequence[Draw]) -> Tensor:
@@ -350,7 +317,7 @@ class Singan(Generator):
 
     def _fixed_noise(self, member: int) -> list[Tensor]:
         """The noise that a member's reconstruction takes at each scale: z* at the coarsest, nothing above."""
-        random = torch_stream(self.position.seed, f"{self._purpose(member)}/reconstruction")
+        random = torch_stream(self.position.seed, f"{self.purpose(member)}/reconstruction")
         return [
             self._noise(0, self.sizes[0], 1, random),
             *[torch.zeros((), device=self.device)] * (len(self.sizes) - 1),
@@ -360,26 +327,11 @@ class Singan(Generator):
         """N(0, 1), (count, c, *size); at the coarsest scale the same for all channels, (count, 1, *size)."""
         return torch.randn(count, self.spec.channels if scale else 1, *size, generator=random).to(self.device)
 
-    def _purpose(self, member: int) -> str:
-        return f"singan/{self.fleet.fingerprint(member)}"
-
-    @torch.no_grad()
-    def sample(self, seeds: Sequence[int]) -> Tensor:
-        """Draws each seed from a member of its own choice.
-
-        Before training has ended, members whose turn has not come are left out; the one in training is left out
-        until it has reached its finest scale, unless it is the first: then the scales there are draw, and the rest
-        is upsampling.
-        """
-        return self.sample_controlled(seeds, SinganControls())
-
     def check_controls(self, controls: Settings) -> None:
         """Raises:
         UserError: no such scale or photo, noise for more scales than there are, or a size beyond memory.
         """
         assert isinstance(controls, SinganControls)
-        if controls.start_scale is not None:
-            self._check_start(controls.start_scale)
         if controls.photo is not None:
             self._check_member(controls.photo)
         if len(controls.noise) > len(self.sizes):
@@ -388,55 +340,7 @@ class Singan(Generator):
                 f"This run has {len(self.sizes)} scale(s), so noise has at most {len(self.sizes)}.",
                 "Leave the others out.",
             )
-        height, width = self._size_of(controls)
-        at_once, canvas_px = self._at_once(height, width), self.spec.height * self.spec.width
-        finest_px = math.prod(self._sizes_for(height, width)[-1])
-        channels = self.spec.channels
-        check_memory(
-            drawing_bytes(at_once, finest_px, channels, self.widths[-1])
-            + drawing_bytes(_BLOCK_IMAGES, height * width, channels, 0),
-            f"A sample of {width}x{height} px",
-            f"Ask for fewer pixels with --set size=; the canvas has {canvas_px}.",
-            self.device,
-        )
-
-    @torch.no_grad()
-    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
-        """As `sample`, of any size and from any scale."""
-        assert isinstance(controls, SinganControls)
-        size = self._size_of(controls)
-        start = self.settings.start_scale if controls.start_scale is None else controls.start_scale
-        members, at_once = self.sources(seeds, controls), self._at_once(*size)
-        images = torch.empty(len(seeds), self.spec.channels, *size, device=self.device)
-        for member in set(members):
-            places = [place for place, chosen in enumerate(members) if chosen == member]
-            for first in range(0, len(places), at_once):
-                some = places[first : first + at_once]
-                images[some] = self._draw(member, [seeds[place] for place in some], start, *size, controls.noise)
-        return images
-
-    def _size_of(self, controls: SinganControls) -> tuple[int, int]:
-        """(height, width) of the samples."""
-        size = controls.size or self.spec
-        return size.height, size.width
-
-    def _at_once(self, height: int, width: int) -> int:
-        """Images of this size that are drawn together: as many pixels as at the canvas, where they allow it."""
-        return max(1, _DRAWN_AT_ONCE * self.spec.height * self.spec.width // max(height * width, 1))
-
-    def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
-        """The member that each seed is drawn from."""
-        if isinstance(controls, SinganControls) and controls.photo is not None:
-            return [controls.photo] * len(seeds)
-        ready = self.ready
-        return [int(torch.randint(ready, (), generator=torch_stream(seed, "singan/member"))) for seed in seeds]
-
-    @property
-    def ready(self) -> int:
-        """Members that samples are drawn from, counted from the first."""
-        done = len(self.fleet.trained)
-        at_finest = self.position.stage % len(self.sizes) == len(self.sizes) - 1
-        return done + (at_finest or not done)
+        self.check_drawing(controls)
 
     @torch.no_grad()
     def draw(
@@ -456,14 +360,14 @@ class Singan(Generator):
         height = self.spec.height if height is None else height
         width = self.spec.width if width is None else width
         self._check_member(member)
-        self._check_start(start_scale)
+        self.check_start(start_scale)
         if min(height, width) < 1:
             raise UserError(
                 f"The size asked for is {width}x{height}.",
                 "Width and height must be at least 1 pixel.",
                 "Leave them out for the canvas, or give larger ones.",
             )
-        return self._draw(member, [seed], start_scale, height, width)[0]
+        return self.draw_member(member, [seed], start_scale, (height, width), SinganControls())[0]
 
     def _check_member(self, member: int) -> None:
         ready = self.position.stage // len(self.sizes) + 1
@@ -474,31 +378,20 @@ class Singan(Generator):
                 "Choose one of those, or train with a larger --budget.",
             )
 
-    def _draw(
-        self,
-        member: int,
-        seeds: Sequence[int],
-        start_scale: int,
-        height: int,
-        width: int,
-        strengths: Sequence[float] = (),
+    def draw_member(
+        self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int], controls: Settings
     ) -> Tensor:
-        """Images (len(seeds), c, height, width) of one member, the scales from `start_scale` on at this size."""
-        generators = self._generators_of(member)
+        assert isinstance(controls, SinganControls)
+        generators, strengths = self._generators_of(member), controls.noise
         start = min(start_scale, len(generators) - 1)
         image = self._reconstruct(member, generators[:start]).expand(len(seeds), -1, -1, -1)
-        sizes, noises = self._sizes_for(height, width)[start : len(generators)], []
-        for scale, size in enumerate(sizes, start):
-            noise = [self._noise(scale, size, 1, torch_stream(seed, "singan/noise", scale)) for seed in seeds]
+        sizes, noises = self.sizes_for(*size)[start : len(generators)], []
+        for scale, scale_size in enumerate(sizes, start):
+            noise = [self._noise(scale, scale_size, 1, torch_stream(seed, "singan/noise", scale)) for seed in seeds]
             weight = self.fleet.noise_weights[member, scale] * (strengths[scale] if scale < len(strengths) else 1.0)
             noises.append(weight * torch.cat(noise))
         with torch.autocast(self.device.type, enabled=False):
-            return resize(draw_up(generators[start:], noises, sizes, image), height, width)
-
-    def _sizes_for(self, height: int, width: int) -> list[tuple[int, int]]:
-        """The sizes of all scales when the canvas is stretched to `height` x `width`."""
-        down, across = height / self.spec.height, width / self.spec.width
-        return [(max(1, round(rows * down)), max(1, round(columns * across))) for rows, columns in self.sizes]
+            return resize(draw_up(generators[start:], noises, sizes, image), *size)
 
     def _generators_of(self, member: int) -> Sequence[Draw]:
         """The generators of a member, coarsest first: those of all scales, or those reached so far."""
