@@ -1,4 +1,4 @@
-"""Finds generators and scores by file name. Adding one adds one file and edits nothing central.
+"""Finds generators, scores and inspectors by file name. Adding one adds one file and edits nothing central.
 
 What the listing commands show is read from the file's text, so that no listing imports torch.
 A user's own generator is named by its path: `--generators dcgan,path/to/mine.py`.
@@ -19,8 +19,10 @@ from typing import Any, Literal
 
 from handful.core.errors import UserError, unknown_name
 
-Kind = Literal["generators", "scores"]
+Kind = Literal["generators", "scores", "inspectors"]
 _PACKAGE = Path(__file__).parent.parent
+_MODULES = {"generators": "generators", "scores": "scores", "inspectors": "inspection.inspectors"}
+_ONE = {"generators": "A generator", "scores": "A score", "inspectors": "An inspector"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class Description:
-    """What a generator or score file says of itself."""
+    """What a generator, score or inspector file says of itself."""
 
     name: str
     title: str
@@ -51,7 +53,7 @@ class Description:
 
 
 def names(kind: Kind) -> tuple[str, ...]:
-    """Names of all generators or scores: the files of that folder that state FACTS."""
+    """Names of all of a kind: the files of its folder that state FACTS."""
     return tuple(_entries(kind))
 
 
@@ -67,7 +69,7 @@ def describe(kind: Kind, name: str) -> Description:
     except (OSError, SyntaxError, ValueError) as error:  # ValueError: no UTF-8, a null byte, or no literal
         raise UserError(
             f"{path} states no FACTS with named literals: {type(error).__name__}: {error}.",
-            f"A {kind[:-1]} is a Python file with a line such as FACTS = Facts(least_photos=2, trains=True).",
+            f"{_ONE[kind]} is a Python file with a line such as FACTS = Facts(least_photos=2, trains=True).",
             "Correct the file; examples/ shows one that works.",
         ) from None
 
@@ -84,7 +86,7 @@ def find(kind: Kind, name: str) -> Path:
             return path
         raise UserError(
             f"There is no file {name}.",
-            f"A {kind[:-1]} of your own is one Python file that states FACTS.",
+            f"{_ONE[kind]} of your own is one Python file that states FACTS.",
             "Check the path; examples/ shows one.",
         )
     entries = _entries(kind)
@@ -101,7 +103,7 @@ def load(kind: Kind, name: str) -> ModuleType:
     """
     path = find(kind, name)
     if not name.endswith(".py"):
-        return importlib.import_module(f"handful.{kind}.{name}")
+        return importlib.import_module(f"handful.{_MODULES[kind]}.{name}")
     module_name = f"handful_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None
@@ -112,7 +114,7 @@ def load(kind: Kind, name: str) -> ModuleType:
     except Exception as error:
         raise UserError(
             f"{path} does not import: {type(error).__name__}: {error}.",
-            f"A {kind[:-1]} of your own must import without error.",
+            f"{_ONE[kind]} of your own must import without error.",
             "Correct the file; examples/ shows one that works.",
         ) from error
     return module
@@ -120,7 +122,7 @@ def load(kind: Kind, name: str) -> ModuleType:
 
 @cache
 def _entries(kind: Kind) -> dict[str, Path]:
-    files = sorted((_PACKAGE / kind).glob("*.py"))
+    files = sorted(_PACKAGE.joinpath(*_MODULES[kind].split(".")).glob("*.py"))
     return {path.stem: path for path in files if re.search(r"^FACTS = ", path.read_text("utf-8"), re.M)}
 
 
