@@ -38,7 +38,7 @@ class PhotoStore(nn.Module):
         self.pixels = _to_integers(photos)
         self.poses = found.poses if align and found.aligned else torch.zeros_like(found.poses)
         self.agreement = found.agreement
-        self.lights = measure_light(undo(photos, self.poses))
+        self.lights = measure_light(undo(photos, self.poses), self.agreement)
         self.kept = ~_outliers(photos) if drop_outliers else torch.ones(len(photos), dtype=torch.bool)
 
     @property
