@@ -45,7 +45,7 @@ FACTOR = (25 / 187) ** (1 / 8)
 ITERATIONS_A_SCALE = 2000
 WAYS = ("fp32", "bf16")
 COMPILED = ("fp32 compiled", "bf16 compiled")
-LOSS_TOLERANCE = 1e-3
+LOSS_TOLERANCE = 3e-3  # Adam's first steps divide a gradient by its own size, so that rounding of small ones shows
 
 Draw = Callable[..., Tensor]
 
