@@ -19,10 +19,10 @@ from handful.core.artifacts import ComparePlan, ScoreCard
 from handful.core.errors import UserError
 from handful.core.images import png_bytes
 from handful.core.workspace import Workspace
+from handful.pages.pictures import encode_pictures
+from handful.pages.words import number, seconds_words
 from handful.report.build import ReportResult, build_report
-from handful.report.pictures import encode_pictures
 from handful.report.plots import loss_plot
-from handful.report.words import number, seconds_words
 
 NAMESPACES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
 

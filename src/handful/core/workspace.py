@@ -30,6 +30,7 @@ class Workspace:
         self.samples = root / "4_samples"
         self.scores = root / "5_scores"
         self.report = root / "6_report"
+        self.inspection = root / "7_inspection"
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:

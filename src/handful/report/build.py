@@ -9,13 +9,13 @@ from typing import Any
 
 from handful.core.artifacts import library_versions
 from handful.core.workspace import sweep_temporaries, write_atomically
+from handful.pages.pictures import encode_pictures
+from handful.pages.words import plural
 from handful.report import page
 from handful.report.collect import Evidence, collect
 from handful.report.html import render
-from handful.report.pictures import encode_pictures
 from handful.report.tables import Table, build_tables, scores_csv
 from handful.report.verdict import Verdict, judge
-from handful.report.words import plural
 
 _LARGE_PX = 160  # pictures at least this wide are worth more room on the page
 

@@ -1,34 +1,16 @@
-"""Fills a page's template: one self-contained HTML file; every value is escaped."""
+"""Fills the report's templates."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
+from handful.pages import html
 from handful.report.tables import better_word
-from handful.report.words import number, plural
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template makes of these values. All must be given that it names."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "plural": plural, "better": better_word, "code": _code}
-    style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template(template).render(style=style, **values)
-
-
-def _code(text: str) -> Markup:
-    """Escapes a sentence and sets what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+    """The page that one of the report's templates makes of these values."""
+    return html.render(_TEMPLATES, template, {"better": better_word}, **values)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from handful.core.artifacts import DatasetImage, RunManifest, ScoreCard
+from handful.pages.pictures import Picture
+from handful.pages.words import number, plural, seconds_words
 from handful.report.collect import Evidence, Run, SampleSet
-from handful.report.pictures import Picture
 from handful.report.plots import interval_plot, loss_plot
 from handful.report.tables import Table
-from handful.report.words import name_generators, number, plural, seconds_words
+from handful.report.words import name_generators
 
 SHEET_PHOTOS = 21
 SHEET_SAMPLES = 14

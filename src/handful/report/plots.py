@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from handful.pages.figures import ACCENT, FAINT, GREY, INK, STYLE, quiet, to_svg
 from handful.report.tables import Cell, Table
 
-INK, GREY, FAINT, ACCENT = "#1c2326", "#6b7478", "#d9dee0", "#0f6a73"
-_STYLES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
+_LINES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
 _MOST_POINTS = 1200  # of one loss over all runs
 _LEAST_POINTS = 40
-_STYLE: Any = {"font.family": "sans-serif", "font.size": 10, "svg.fonttype": "none", "text.parse_math": False}
 
 Curve = Sequence[tuple[int, float]]
 
@@ -38,7 +33,7 @@ def interval_plot(table: Table, score: str) -> str:
         else:
             height += gap
         heights.append(height)
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{table.protocol_fingerprint}{score}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"{table.protocol_fingerprint}{score}"}):
         figure = Figure(figsize=(7.4, 0.42 * height + 0.75), layout="constrained")
         axes = figure.add_subplot()
         for y, row in zip(heights, rows, strict=True):
@@ -50,21 +45,21 @@ def interval_plot(table: Table, score: str) -> str:
         axes.set_yticks(list(places.values()), list(places))
         axes.set_ylim(height + 0.6, 0.4)
         axes.set_xlabel(f"{score}, {table.protocol}")
-        _quiet(axes)
+        quiet(axes)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        return _svg(figure, f"{score} of every run with its 95 % interval")
+        return to_svg(figure, f"{score} of every run with its 95 % interval")
 
 
 def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
     """All losses of one generator over steps; each run is a thin line of the same look."""
     losses = list(dict.fromkeys(loss for run in runs for loss in run))
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(5.0, 2.6), layout="constrained")
         axes = figure.add_subplot()
         shown: list[float] = []
         for index, loss in enumerate(losses):
-            colour, dash = _STYLES[index % len(_STYLES)]
+            colour, dash = _LINES[index % len(_LINES)]
             for count, run in enumerate(runs):
                 steps, values = _thin_out(run.get(loss, ()), max(_LEAST_POINTS, _MOST_POINTS // max(4, len(runs))))
                 shown += values
@@ -76,8 +71,8 @@ def loss_plot(name: str, runs: Sequence[Mapping[str, Curve]]) -> str:
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
-        _quiet(axes)
-        return _svg(figure, f"Losses of {name}")
+        quiet(axes)
+        return to_svg(figure, f"Losses of {name}")
 
 
 def scatter_plot(points: Sequence[tuple[str, bool, Cell, Cell]], across: str, up: str) -> str:
@@ -88,7 +83,7 @@ def scatter_plot(points: Sequence[tuple[str, bool, Cell, Cell]], across: str, up
         across: label of the horizontal axis.
         up: label of the vertical axis.
     """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{across}{up}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"{across}{up}"}):
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for name, anchor, x, y in points:
@@ -102,8 +97,8 @@ def scatter_plot(points: Sequence[tuple[str, bool, Cell, Cell]], across: str, up
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.margins(0.15)
-        _quiet(axes)
-        return _svg(figure, f"{up} over {across}")
+        quiet(axes)
+        return to_svg(figure, f"{up} over {across}")
 
 
 def _thin_out(curve: Curve, most_points: int) -> tuple[list[float], list[float]]:
@@ -113,22 +108,3 @@ def _thin_out(curve: Curve, most_points: int) -> tuple[list[float], list[float]]
         return [], []
     points = [stretch.mean(axis=0) for stretch in np.array_split(finite, min(most_points, len(finite)))]
     return [float(step) for step, _ in points], [float(value) for _, value in points]
-
-
-def _quiet(axes: matplotlib.axes.Axes) -> None:
-    """No frame that says nothing."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-    axes.tick_params(colors=GREY, labelcolor=INK)
-
-
-def _svg(figure: Figure, title: str) -> str:
-    """The figure as an <svg> element that names no outside address and scales with the page."""
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
-    # metadata names outside addresses; a style sheet inside a figure would hold for the whole page
-    text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", out.getvalue(), flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])  # group names repeat from figure to figure
-    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from handful.core import registry
 from handful.core.artifacts import ScoreCard
-from handful.report.words import join_words, number, plural
+from handful.pages.words import join_words, number, plural
 
 NOT_FROM_ONE_PHOTO = (
     "which generator is better: no photo is left to judge by, and a plain copy of what was learned from scores best",

@@ -9,14 +9,14 @@ from typing import Any
 
 from handful.core.artifacts import PublishedFigure, StudyManifest, StudyTable
 from handful.core.workspace import write_atomically
+from handful.pages.pictures import Picture, encode_pictures
+from handful.pages.words import plural, seconds_words
 from handful.report import page
 from handful.report.collect import Evidence, collect
 from handful.report.html import render
-from handful.report.pictures import Picture, encode_pictures
 from handful.report.plots import scatter_plot
 from handful.report.tables import Cell, Row, Table, build_tables
 from handful.report.verdict import Verdict, judge
-from handful.report.words import plural, seconds_words
 
 PAGE = "index.html"
 _SHEET_SAMPLES = 14

@@ -1,4 +1,4 @@
-"""Numbers and lists in words, the same everywhere in the report."""
+"""Scores and contestants in words, the same everywhere in the report."""
 
 from __future__ import annotations
 
@@ -7,40 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from handful.core.artifacts import Score, ScoreCard
-
-
-def number(value: float) -> str:
-    """A value to three significant digits, with a true minus sign: 0.0123, 12.3, 1230, −0.0041."""
-    if value == 0:
-        return "0"
-    digits = f"{abs(value):.2e}"
-    exponent = int(digits.split("e")[1])
-    text = digits if exponent < -4 or exponent > 6 else f"{abs(value):.{max(0, 2 - exponent)}f}"
-    return f"−{text}" if value < 0 else text
+from handful.pages.words import number
 
 
 def interval(score: Score) -> str:
     """'[low, high]', or an empty text where the score has no interval."""
     return f"[{number(score.low)}, {number(score.high)}]" if score.low is not None and score.high is not None else ""
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def join_words(words: Sequence[str], last: str = "and") -> str:
-    """'a', 'a and b', 'a, b and c'."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def seconds_words(seconds: float) -> str:
-    """A time as one would say it: '8 s', '3 min 20 s', '2 h 5 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def find(card: ScoreCard, name: str) -> Score | None:
