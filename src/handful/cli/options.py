@@ -18,6 +18,9 @@ Heldout = Annotated[float | None, typer.Option(help="Share of the photos that no
 Folds = Annotated[int | None, typer.Option(help="Number of held-out folds.")]
 Split = Annotated[str | None, typer.Option(help="groups, or blocks for conveyor sequences.")]
 GroupBy = Annotated[str | None, typer.Option(help="Pattern over file names: equal matches stay together.")]
+Layout = Annotated[
+    str | None, typer.Option(help="Of the labels: classes, masks, mvtec, coco, yolo, voc, labelme, or none.")
+]
 # training
 Budget = Annotated[str | None, typer.Option(help="'3min', '500steps', '2000images' or '300epochs'.")]
 Batch = Annotated[int | None, typer.Option(help="Images in a training batch.")]

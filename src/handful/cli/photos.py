@@ -18,30 +18,39 @@ EXAMPLE = "handful photos photos/"
 
 def command(
     folder: Annotated[Path, typer.Argument(help="The folder of photos. It is only read.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="A workspace to write 1_photos/photos.json into.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A workspace to write 1_photos/photos.json and labels.json into.")
+    ] = None,
     bit_depth: options.BitDepth = None,
+    layout: options.Layout = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Reads a folder of photos and says what is in it: sizes, depths, damage, duplicates, blur, exposure."""
+    """Reads a folder of photos and says what is in it: sizes, depths, damage, duplicates, blur, exposure, labels."""
     from handful.core.decode import keep_out_of_photos
     from handful.core.workspace import Workspace
     from handful.photos.audit import audit_photos, audit_rows
+    from handful.photos.layouts import label_lines, read_labels, write_labels
 
     if out is None:
-        audit = audit_photos(folder, bit_depth=bit_depth)
+        audit = audit_photos(folder, bit_depth=bit_depth, layout=layout)
+        labels = read_labels(folder, layout)
     else:
         work = Workspace(out)
         keep_out_of_photos(out, folder)
         _check_data_set(work, folder)
-        audit = audit_photos(folder, bit_depth=bit_depth)
+        audit = audit_photos(folder, bit_depth=bit_depth, layout=layout)
+        labels = read_labels(folder, layout)
         with work.hold():
             _check_data_set(work, folder)  # another run may have built one meanwhile
             audit.write(work.photos)
+            write_labels(labels, work.photos)
     lines = table_lines(audit_rows(audit))
     lines += [f"left out: {file.name}: {file.reason}" for file in audit.unreadable]
     lines += [f"note: {warning}" for warning in audit.warnings]
+    lines += label_lines(labels)
     lines.append(f"{len(audit.photos)} photos, fingerprint {audit.fingerprint[:12]}")
-    emit(as_json, audit.model_dump(mode="json"), lines)
+    document = {"labels": None if labels is None else labels.model_dump(mode="json")}
+    emit(as_json, audit.model_dump(mode="json") | document, lines)
 
 
 def _check_data_set(work: Workspace, folder: Path) -> None:

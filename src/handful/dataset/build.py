@@ -27,8 +27,10 @@ from handful.core.images import (
     unit_to_grey,
     unit_to_integers,
 )
+from handful.core.labels import LabelSheet
 from handful.core.workspace import write_atomically
 from handful.dataset.canvas import fit_photo, settle_canvas
+from handful.dataset.labels_on_canvas import canvas_labels, check_labels, label_warnings
 from handful.dataset.names import image_stems
 from handful.dataset.settings import DatasetSettings, Fit
 from handful.dataset.split import Split, split_photos
@@ -36,6 +38,7 @@ from handful.dataset.split import Split, split_photos
 __all__ = ["DatasetSettings", "build_dataset"]
 
 _IMAGES = "images"
+_MASKS = "masks"
 _STAGING = ".building-"
 
 
@@ -51,7 +54,7 @@ class _Plan:
     bit_depth: int
     folds: int
 
-    def fingerprint(self, split: Split, images: Sequence[DatasetImage]) -> str:
+    def fingerprint(self, split: Split, images: Sequence[DatasetImage], labels: dict[str, object]) -> str:
         return fingerprint(
             {
                 "canvas": str(self.canvas),
@@ -63,6 +66,7 @@ class _Plan:
                 "folds": self.folds,
                 "images": [[image.file, image.pixels_sha256, image.group, image.fold] for image in images],
             }
+            | labels
         )
 
 
@@ -71,8 +75,10 @@ def build_dataset(
     out: Path,
     settings: DatasetSettings | None = None,
     check: Callable[[DatasetManifest], None] | None = None,
+    labels: LabelSheet | None = None,
 ) -> DatasetManifest:
-    """Brings the audited photos to one canvas, holds some out, and writes out/images/*.png and out/dataset.json.
+    """Brings the audited photos to one canvas, holds some out, and writes out/images/*.png and out/dataset.json; where
+    defects are outlined, out/masks/*.png too.
 
     A data set is never overwritten: the same one is kept (a lost or changed image is made again), another one is
     refused. dataset.json comes last, so an interrupted build leaves none and is simply done again. A refused one
@@ -83,16 +89,20 @@ def build_dataset(
         out: the folder of the data set itself.
         settings: canvas and split.
         check: sees the manifest before anything is frozen, and raises where such a data set would be of no use.
+        labels: of the photos; None where nothing is known.
 
     Raises:
         UserError: mixed sizes, channels or depths, an impossible canvas or split, a photo that changed since the
-            audit, `out` in the photo folder, or another data set in `out`.
+            audit, labels of other photos, a mask that cannot be read or is of another size than its photo, `out` in
+            the photo folder, or another data set in `out`.
     """
     settings = settings or DatasetSettings()
     keep_out_of_photos(out, Path(audit.folder))
+    if labels is not None:
+        check_labels(labels, audit.folder)
     plan = _settle(audit, settings)
     with _staging_folder(out) as staged:
-        split, images = _split_images(plan.photos, tuple(_write_images(staged, audit, plan)), settings)
+        split, images = _split_images(plan.photos, tuple(_write_images(staged, audit, plan, labels)), settings)
         manifest = DatasetManifest(
             canvas=plan.canvas,
             channels=plan.channels,
@@ -105,8 +115,9 @@ def build_dataset(
             photo_folder=audit.folder,
             images=images,
             left_out=_left_out(audit, settings),
-            warnings=_enlargement(plan.photos, plan.canvas) + split.warnings,
-            fingerprint=plan.fingerprint(split, images),
+            kinds=() if labels is None else labels.kinds,
+            warnings=_enlargement(plan.photos, plan.canvas) + split.warnings + label_warnings(labels, images),
+            fingerprint=plan.fingerprint(split, images, _label_prints(staged, labels, images)),
         )
         if check is not None:
             check(manifest)
@@ -183,18 +194,38 @@ def _staging_folder(out: Path) -> Iterator[Path]:
                 out.rmdir()
 
 
-def _write_images(staged: Path, audit: PhotoAudit, plan: _Plan) -> Iterator[DatasetImage]:
-    """Writes staged/images/*.png and describes each; the split is still to come."""
+def _write_images(staged: Path, audit: PhotoAudit, plan: _Plan, labels: LabelSheet | None) -> Iterator[DatasetImage]:
+    """Writes staged/images/*.png and staged/masks/*.png and describes each; the split is still to come."""
     stems = image_stems([photo.name for photo in plan.photos])
     for photo, stem in zip(plan.photos, stems, strict=True):
         image = _read_photo(Path(audit.folder), photo, audit.stated_bit_depth)
         image = unit_to_grey(image) if plan.channels == 1 else np.repeat(image, 3 // len(image), axis=0)
-        for suffix, fitted in fit_photo(image, plan.canvas, plan.fit, plan.filter):
-            pixels = unit_to_integers(fitted, plan.bit_depth)
-            file = f"{_IMAGES}/{stem}{suffix}.png"
+        fitted = dict(fit_photo(image, plan.canvas, plan.fit, plan.filter))
+        known = canvas_labels(labels, photo, list(fitted), plan.canvas, plan.fit)
+        for (suffix, piece), truth in zip(fitted.items(), known, strict=True):
+            pixels = unit_to_integers(piece, plan.bit_depth)
+            file, mask = f"{_IMAGES}/{stem}{suffix}.png", None
             write_atomically(staged / file, png_bytes(pixels, plan.bit_depth))
-            written = pixels_sha256(pixels)
-            yield DatasetImage(file=file, photo=photo.name, pixels_sha256=written, group=photo.group, fold=None)
+            if truth.mask is not None:
+                mask = f"{_MASKS}/{stem}{suffix}.png"
+                write_atomically(staged / mask, png_bytes(truth.mask, 8))
+            yield DatasetImage(
+                file=file,
+                photo=photo.name,
+                pixels_sha256=pixels_sha256(pixels),
+                group=photo.group,
+                fold=None,
+                label=truth.label,
+                mask=mask,
+            )
+
+
+def _label_prints(staged: Path, labels: LabelSheet | None, images: Sequence[DatasetImage]) -> dict[str, object]:
+    """What labels add to the fingerprint: nothing where there are none, as before there were any."""
+    if labels is None:
+        return {}
+    masks = [None if image.mask is None else pixels_sha256(read_png(staged / image.mask)) for image in images]
+    return {"kinds": labels.kinds, "labels": [[image.label, mask] for image, mask in zip(images, masks, strict=True)]}
 
 
 def _split_images(
@@ -245,38 +276,44 @@ def _enlargement(photos: Sequence[Photo], canvas: Size) -> tuple[str, ...]:
 
 
 def _publish(staged: Path, manifest: DatasetManifest, out: Path) -> DatasetManifest:
-    """Moves the staged images to their place and writes dataset.json, replacing nothing."""
-    images = out / _IMAGES
+    """Moves the staged images and masks to their place and writes dataset.json, replacing nothing."""
     if (out / manifest.file_name).exists():
         present = DatasetManifest.read(out)
         if present.fingerprint != manifest.fingerprint:
             raise UserError(
-                f"Another data set lies in {out}: {len(present.images)} images of {present.canvas}, {present.split}.",
-                f"A data set is never overwritten; this would be {len(manifest.images)} images of {manifest.canvas}, "
-                f"{manifest.split}.",
+                f"Another data set lies in {out}: {_words(present)}.",
+                f"A data set is never overwritten; this would be {_words(manifest)}.",
                 f"Give another folder with --out, or move {out} away.",
             )
-        images.mkdir(exist_ok=True)
         for image in manifest.images:
-            if not _is_whole(out, image):
-                (staged / image.file).replace(out / image.file)
+            for file in filter(None, (image.file, image.mask)):
+                if not _is_whole(out / file, staged / file):
+                    (out / file).parent.mkdir(exist_ok=True)
+                    (staged / file).replace(out / file)
         return present
-    if images.exists():
-        if _contents(images) != _contents(staged / _IMAGES):
+    folders = [name for name in (_IMAGES, _MASKS) if (staged / name).exists()]
+    for folder in folders:
+        if (out / folder).exists() and _contents(out / folder) != _contents(staged / folder):
             raise UserError(
-                f"{images} holds {len(list(images.iterdir()))} file(s) that are not of this data set.",
+                f"{out / folder} holds {len(list((out / folder).iterdir()))} file(s) that are not of this data set.",
                 f"{out} must be new, or hold this data set from before; nothing is ever overwritten.",
-                f"Give another folder with --out, or move {images} away.",
+                f"Give another folder with --out, or move {out / folder} away.",
             )
-    else:
-        (staged / _IMAGES).rename(images)
+    for folder in folders:
+        if not (out / folder).exists():
+            (staged / folder).rename(out / folder)
     manifest.write(out)
     return manifest
 
 
-def _is_whole(out: Path, image: DatasetImage) -> bool:
+def _words(manifest: DatasetManifest) -> str:
+    labels = f", labels {', '.join(('good', *manifest.kinds))}" if any(image.label for image in manifest.images) else ""
+    return f"{len(manifest.images)} images of {manifest.canvas}, {manifest.split}{labels}"
+
+
+def _is_whole(path: Path, wanted: Path) -> bool:
     try:
-        return pixels_sha256(read_png(out / image.file)) == image.pixels_sha256
+        return pixels_sha256(read_png(path)) == pixels_sha256(read_png(wanted))
     except UserError:  # gone, or no PNG any more
         return False
 

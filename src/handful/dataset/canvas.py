@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from PIL import Image
 
 from handful.core.artifacts import Photo, Size
 from handful.core.errors import UserError
 from handful.core.images import Filter, Floats, resize
+from handful.core.labels import IndexMap
 from handful.dataset.settings import DatasetSettings, Fit
 
 SMALLEST_SIDE_PX = 8
@@ -87,20 +89,57 @@ def fit_photo(image: Floats, canvas: Size, fit: Fit, kind: Filter) -> Iterator[t
         (suffix of the file name, image (c, canvas.height, canvas.width)): one, or for tile one a piece. The
         pieces cover the whole photo in evenly spread rows and columns and overlap where they must.
     """
-    _, height, width = image.shape
+    for suffix, rows, columns in _windows(image.shape[1], image.shape[2], canvas, fit):
+        yield suffix, resize(np.ascontiguousarray(image[:, rows, columns]), canvas.width, canvas.height, kind)
+
+
+def fit_index_map(found: IndexMap, canvas: Size, fit: Fit) -> Iterator[tuple[str, IndexMap]]:
+    """Brings an index map (h, w) to the canvas, piece by piece as `fit_photo` does its photo."""
+    for suffix, rows, columns in _windows(found.shape[0], found.shape[1], canvas, fit):
+        yield suffix, resize_index_map(found[rows, columns], canvas.width, canvas.height)
+
+
+def resize_index_map(found: IndexMap, width: int, height: int) -> IndexMap:
+    """An index map (h, w) at another size, by area.
+
+    A pixel is defective where defects cover at least half of it, and of the kind that covers most of it. A kind that
+    would vanish so (a thin scratch) keeps the one pixel that it covers most.
+    """
+    if found.shape == (height, width):
+        return found.copy()
+    numbers = [int(number) for number in np.unique(found) if number]
+    resized: IndexMap = np.zeros((height, width), np.uint8)
+    if not numbers:
+        return resized
+    shares = np.stack(
+        [
+            np.asarray(
+                Image.fromarray((found == number).astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+            )
+            for number in numbers
+        ]
+    )
+    defective = shares.sum(axis=0) >= 0.5
+    resized[defective] = np.array(numbers, np.uint8)[shares.argmax(axis=0)][defective]
+    for number, share in zip(numbers, shares, strict=True):
+        if not (resized == number).any():
+            resized[np.unravel_index(share.argmax(), share.shape)] = number
+    return resized
+
+
+def _windows(height: int, width: int, canvas: Size, fit: Fit) -> Iterator[tuple[str, slice, slice]]:
+    """Which rows and columns of a photo come onto the canvas, and the suffix of that image's name."""
     if fit == "keep":
-        yield "", resize(image, canvas.width, canvas.height, kind)
+        yield "", slice(0, height), slice(0, width)
     elif fit == "crop":
         cut_width = min(width, max(1, round(height * canvas.width / canvas.height)))
         cut_height = min(height, max(1, round(width * canvas.height / canvas.width)))
         top, left = (height - cut_height) // 2, (width - cut_width) // 2
-        cut = np.ascontiguousarray(image[:, top : top + cut_height, left : left + cut_width])
-        yield "", resize(cut, canvas.width, canvas.height, kind)
+        yield "", slice(top, top + cut_height), slice(left, left + cut_width)
     else:
         for row, top in enumerate(_spread(height, canvas.height)):
             for column, left in enumerate(_spread(width, canvas.width)):
-                tile = image[:, top : top + canvas.height, left : left + canvas.width]
-                yield f"-r{row}c{column}", np.ascontiguousarray(tile)
+                yield f"-r{row}c{column}", slice(top, top + canvas.height), slice(left, left + canvas.width)
 
 
 def _spread(length: int, piece: int) -> list[int]:

@@ -16,30 +16,34 @@ from handful.core.decode import (
     check_bit_depth,
     decode_photo,
     keep_out_of_photos,
-    list_photo_files,
 )
 from handful.core.errors import UserError
 from handful.core.images import Floats, integers_to_unit, pixels_sha256, unit_to_grey
 from handful.photos.findings import set_warnings
+from handful.photos.layouts import list_photos
 from handful.photos.likeness import groups, residuals, thumbnail
 from handful.photos.measure import measure
 
 _REASONS_SHOWN = 5
 
 
-def audit_photos(folder: Path, out: Path | None = None, bit_depth: int | None = None) -> PhotoAudit:
-    """Reads every photo below a folder and says what is in it.
+def audit_photos(
+    folder: Path, out: Path | None = None, bit_depth: int | None = None, layout: str | None = None
+) -> PhotoAudit:
+    """Reads every photo below a folder and says what is in it. Masks of labelled photos are no photos.
 
     Args:
         folder: the photo folder; never written to.
         out: where photos.json goes, outside `folder`; None writes nothing.
         bit_depth: the camera's bit depth, 8 to 16, for all photos; None goes by what each file states.
+        layout: of the labels, as `layouts.read_labels` takes it.
 
     Raises:
-        UserError: no such folder, no photo in it, none readable, `out` within it, or a wrong bit depth.
+        UserError: no such folder, no photo in it, none readable, `out` within it, a wrong bit depth, or labels in two
+            layouts.
     """
     check_bit_depth(bit_depth)
-    files = list_photo_files(folder)
+    files = list_photos(folder, layout)
     if out is not None:
         keep_out_of_photos(out, folder)
     if not files:
