@@ -9,7 +9,9 @@ from report_cards import card, score
 from handful.core.artifacts import Score, ScoreCard
 from handful.report.comparison import compare_pairs
 from handful.report.verdict import judge
+from handful.statistics.binomial import share_limits
 
+PIXELS = "heldout-v1+pixels"
 CANNOT = "cannot be decided with this n"
 
 
@@ -149,17 +151,72 @@ def test_a_generator_without_a_common_run_is_never_compared() -> None:
     assert "there are 0" in verdict.why[1]
 
 
-def test_a_copying_generator_is_named_and_never_ranked_even_when_nearest() -> None:
-    verdict = judge([card("patch_nn", 0.001, nearest=0.3), card("dcgan", 0.05), card("began", 0.1)])
+def gated(generator: str, copies: int, seed: int = 0, m: int = 100) -> ScoreCard:
+    """The card of the space `pixels`, on which the gate found so many copies."""
+    low, high = share_limits(copies, m)
+    passes = float(low <= 0.01)
+    gate = Score(
+        name="gate", value=copies / m, low=low, high=high, n_reference=8, m_samples=m, details={"passes": passes}
+    )
+    return card(generator, 0, seed=seed, protocol=PIXELS, scores=(gate,))
+
+
+def test_a_generator_that_fails_the_copy_gate_is_named_and_never_ranked_even_when_nearest() -> None:
+    honest = [card("dcgan", 0.02), card("began", 0.08), gated("dcgan", 0), gated("began", 1)]
+    verdict = judge([*honest, card("patch_nn", 0.001), gated("patch_nn", 23)])
     assert verdict.ranked == ("began", "dcgan") and verdict.copying == ("patch_nn",)
-    assert "patch_nn" not in verdict.sentence
+    assert verdict.sentence == judge(honest).sentence[:-1] + "; patch_nn fails the copy gate: not ranked."
     assert (
-        "patch_nn copies its training photos (nearest_photo at most 0.400, below 0.500, on 1 of 1 score card) and is "
-        "not ranked."
+        "patch_nn fails the copy gate in 1 of 1 run and is not ranked: up to 23 % of its samples are copies or "
+        "near-copies of training photos."
     ) in verdict.why
+    assert not any("did not judge" in line for line in verdict.why)
 
 
-def test_the_upper_limit_decides_about_copying_not_the_value() -> None:
+def test_one_run_that_fails_is_enough_and_a_few_copies_among_many_samples_are_not() -> None:
+    nine = [one for seed in range(9) for one in (card("dcgan", 0.02, seed=seed), gated("dcgan", 1, seed))]
+    assert judge(nine).copying == ()
+    ten = judge([*nine, card("dcgan", 0.02, seed=9), gated("dcgan", 20, 9)])
+    assert ten.copying == ("dcgan",) and ten.ranked == ()
+    assert ten.sentence == "No generator is left to rank; dcgan fails the copy gate: not ranked."
+    assert any("in 1 of 10 runs" in line for line in ten.why)
+
+
+def test_the_gate_alone_decides_where_it_judged() -> None:
+    """One rule: what nearest_photo says counts only where the gate is silent."""
+    verdict = judge([card("dcgan", 0.02, nearest=0.2), gated("dcgan", 0), card("began", 0.08), gated("began", 0)])
+    assert verdict.ranked == ("began", "dcgan") and verdict.copying == ()
+    assert judge([card("dcgan", 0.02, nearest=0.9), gated("dcgan", 50)]).copying == ("dcgan",)
+
+
+def test_anchors_stay_anchors_whatever_the_gate_says_of_them() -> None:
+    cards = [card("dcgan", 0.02), gated("dcgan", 0), card("copies", 0.001, nearest=0.0), gated("copies", 100)]
+    verdict = judge(cards)
+    assert verdict.copying == ("copies",) and verdict.ranked == ("dcgan",)
+    assert [one.other for one in verdict.anchors] == ["copies"] and "copy gate" not in verdict.sentence
+
+
+def test_where_the_gate_could_not_judge_nearest_photo_stands_in_and_this_is_said() -> None:
+    refused = gated("singan", 0).model_copy(
+        update={"scores": (), "left_out": {"gate": "There are 2 training photos. gate needs at least 3."}}
+    )
+    verdict = judge([card("patch_nn", 0.001, nearest=0.3), card("dcgan", 0.05), card("singan", 0.1), refused])
+    assert verdict.ranked == ("dcgan", "singan") and verdict.copying == ("patch_nn",)
+    assert verdict.sentence.endswith("; patch_nn copies the training photos: not ranked.")
+    assert (
+        "patch_nn copies its training photos in 1 of 1 run (nearest_photo at most 0.400, below 0.500) and is not "
+        "ranked."
+    ) in verdict.why
+    assert (
+        "The copy gate did not judge dcgan and patch_nn: `pixels` was not scored. nearest_photo stands in, which sees "
+        "whole copies only."
+    ) in verdict.why
+    assert any(
+        "did not judge singan: There are 2 training photos. gate needs at least 3." in line for line in verdict.why
+    )
+
+
+def test_where_it_stands_in_the_upper_limit_of_nearest_photo_decides_not_the_value() -> None:
     assert judge([card("dcgan", 0.05, nearest=0.41)]).copying == ()  # upper limit 0.51
     assert judge([card("dcgan", 0.05, nearest=0.39)]).copying == ("dcgan",)  # upper limit 0.49
     no_interval = (score("kid", 0.05), score("nearest_photo", 0.1, None))
@@ -168,7 +225,7 @@ def test_the_upper_limit_decides_about_copying_not_the_value() -> None:
 
 def test_only_copying_generators_leave_nobody_to_rank() -> None:
     verdict = judge([card("patch_nn", 0.001, nearest=0.1), card("singan", 0.002, nearest=0.1), card("classic", 0.1)])
-    assert verdict.sentence == "No generator is left to rank: patch_nn and singan copy the training photos."
+    assert verdict.sentence == "No generator is left to rank; patch_nn and singan copy the training photos: not ranked."
     assert len([line for line in verdict.why if "copies its training photos" in line]) == 2
 
 
@@ -311,9 +368,6 @@ def test_cards_that_do_not_say_what_each_photo_adds_carry_a_claim_about_these_ph
     verdict = judge(runs("dcgan", 0.02, 10, uneven=None) + runs("began", 0.08, 10, uneven=None))
     assert verdict.sentence == "On these held-out photos dcgan is better than began."
     assert "do not say what each photo adds" in verdict.why[1]
-
-
-PIXELS = "heldout-v1+pixels"
 
 
 def seen_by_pixels(generator: str, swd: float, seeds: int) -> list[ScoreCard]:

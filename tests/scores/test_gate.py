@@ -9,9 +9,11 @@ import pytest
 from scipy import ndimage
 from score_folders import write_dataset, write_images, write_samples
 
+from handful.core.artifacts import Score, ScoreCard
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256
 from handful.features.image_set import ImageSet
+from handful.report.verdict import judge
 from handful.scores import gate
 from handful.scores.alike import Photos
 from handful.scores.base import ImageSets
@@ -98,6 +100,37 @@ def test_the_share_and_the_verdicts_are_those_of_what_was_planted() -> None:
 def test_new_photos_pass() -> None:
     found = gate.score(sets(station(7, 20)))
     assert found.value == 0 and found.details["passes"] == 1 and found.notes == ()
+
+
+def scored(generator: str, kid: float, samples: np.ndarray) -> list[ScoreCard]:
+    """The two cards of one run: its KID as stated, and what the gate finds among its samples."""
+    near = Score(name="kid", value=kid, low=kid - 0.01, high=kid + 0.01, n_reference=8, m_samples=len(samples))
+    return [
+        ScoreCard(
+            protocol=protocol, protocol_fingerprint=protocol, protocol_plan={}, run_id=f"{generator}-s0-f0-00",
+            generator=generator, anchor=False, seed=0, fold=0, dataset_fingerprint="d", scores=(score,), worst=(),
+            nearest=(), seconds=0.0,
+        )
+        for protocol, score in (("heldout-v1", near), ("heldout-v1+pixels", gate.score(sets(samples))))
+    ]  # fmt: skip
+
+
+def test_a_generator_of_planted_copies_is_not_ranked_and_honest_ones_are() -> None:
+    copying = np.concatenate([station(7, 12), plant(TRAINING[:8], "all together", seed=9)])
+    cards = [*scored("thief", 0.001, copying), *scored("honest", 0.02, station(8, 20))]
+    verdict = judge([*cards, *scored("worse", 0.3, station(9, 20))])
+    assert verdict.ranked == ("honest", "worse") and verdict.copying == ("thief",)
+    assert verdict.sentence.startswith("In this one run honest is better than worse")
+    assert verdict.sentence.endswith("; thief fails the copy gate: not ranked.")
+    assert any(line.startswith("thief fails the copy gate in 1 of 1 run") and "40 %" in line for line in verdict.why)
+
+
+def test_what_honest_photos_show_is_allowed() -> None:
+    """Where one honest photo of ten is called a copy, one sample of ten is no sign of copying."""
+    blurred = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.1, 10, 10)
+    assert blurred.allowed_share == 0.1 and gate.chance_to_fail(0.0, 100, blurred) < 0.05
+    clear = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.0, 10, 10)
+    assert clear.allowed_share == 0.01 and gate.chance_to_fail(0.1, 100, clear) == pytest.approx(1)
 
 
 def test_photos_too_alike_to_tell_copies_from_are_said() -> None:

@@ -133,7 +133,7 @@ def alone(name: str, field: Field) -> str:
     return _sentence(f"{_where(first)} {samples} {_NEARER} than {ANCHORS[first.other]}{end}")
 
 
-def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], copying: Sequence[str]) -> tuple[str, str]:
+def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], copying: str) -> tuple[str, str]:
     """The sentence, and why, where no generator can be ranked."""
     if not cards:
         return (
@@ -151,8 +151,7 @@ def nobody_to_rank(cards: Sequence[ScoreCard], heldout: Sequence[ScoreCard], cop
             "Only anchors were scored against held-out photos: there is no generator to judge yet.",
             "Anchors fix the scale of a comparison. Train a generator; `handful generators` lists them.",
         )
-    verb = "copies" if len(copying) == 1 else "copy"
-    return f"No generator is left to rank: {join_words(copying)} {verb} the training photos.", ""
+    return f"No generator is left to rank; {copying}.", ""
 
 
 def numbers(field: Field) -> str:
@@ -243,14 +242,6 @@ def against_anchors(field: Field) -> str:
     if missing:
         lines.append(f"Not scored for comparison: {join_words(missing)}.")
     return " ".join(lines)
-
-
-def copying(name: str, limit: float, allowed: float, shown: int, total: int) -> str:
-    """Names a generator that copies."""
-    return (
-        f"{name} copies its training photos (nearest_photo at most {number(limit)}, below {number(allowed)}, on "
-        f"{shown} of {plural(total, 'score card')}) and is not ranked."
-    )
 
 
 def copies_best(protocol: str, value: float) -> str:

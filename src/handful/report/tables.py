@@ -12,7 +12,7 @@ import numpy as np
 from handful.core import registry
 from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
-from handful.report.verdict import is_copying
+from handful.report.copying import judge_copying
 from handful.report.words import name_contestants
 
 _CARD_COLUMNS = [
@@ -48,7 +48,8 @@ class Row(Settings):
 
     name: str
     anchor: bool
-    copying: bool
+    copying: str
+    """'fails the copy gate: not ranked' or the like; '' where it does not copy."""
     seed: int | None
     fold: int | None
     """Seed and fold of a single run; None for a row over several."""
@@ -89,7 +90,8 @@ def build_tables(cards: Sequence[ScoreCard]) -> tuple[Table, ...]:
         key = (not heldout, card.protocol, card.protocol_fingerprint, card.dataset_fingerprint)
         groups.setdefault(key, []).append(card)
     names = name_contestants(cards)
-    return tuple(_table(groups[key], names) for key in sorted(groups))
+    tags = {name: found.tag for name, found in judge_copying(cards).items()}
+    return tuple(_table(groups[key], names, tags) for key in sorted(groups))
 
 
 def better_word(score: str) -> str:
@@ -111,7 +113,7 @@ def scores_csv(cards: Sequence[ScoreCard]) -> str:
     return out.getvalue()
 
 
-def _table(cards: Sequence[ScoreCard], names: dict[str, str]) -> Table:
+def _table(cards: Sequence[ScoreCard], names: dict[str, str], tags: dict[str, str]) -> Table:
     first = cards[0]
     ordered = sorted(cards, key=lambda card: (card.anchor, names[card.run_id], card.seed or 0, card.fold))
     contestants: dict[str, list[ScoreCard]] = {}
@@ -129,8 +131,8 @@ def _table(cards: Sequence[ScoreCard], names: dict[str, str]) -> Table:
         reference=str(first.protocol_plan.get("reference", "not stated")),
         own_n=_own_n(ordered),
         columns=tuple(dict.fromkeys(score.name for card in _primary_first(ordered) for score in card)),
-        rows=tuple(_row(name, own) for name, own in contestants.items()),
-        run_rows=tuple(_row(names[card.run_id], [card]) for card in ordered) if several else (),
+        rows=tuple(_row(name, own, tags[name]) for name, own in contestants.items()),
+        run_rows=tuple(_row(name := names[card.run_id], [card], tags[name]) for card in ordered) if several else (),
         notes=tuple(notes),
     )
 
@@ -149,7 +151,7 @@ def _own_n(cards: Sequence[ScoreCard]) -> dict[str, int]:
     return {name: next(iter(found)) for name, found in counts.items() if len(found) == 1 and found != deciding}
 
 
-def _row(name: str, cards: Sequence[ScoreCard]) -> Row:
+def _row(name: str, cards: Sequence[ScoreCard], copying: str) -> Row:
     scores: dict[str, list[Score]] = {}
     for card in cards:
         for score in card.scores:
@@ -160,7 +162,7 @@ def _row(name: str, cards: Sequence[ScoreCard]) -> Row:
     return Row(
         name=name,
         anchor=cards[0].anchor,
-        copying=any(is_copying(card) for card in cards),
+        copying=copying,
         seed=cards[0].seed if single else None,
         fold=cards[0].fold if single else None,
         runs=len(cards),

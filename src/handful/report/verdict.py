@@ -1,6 +1,6 @@
 """The honest judgement: which generator is better, as far as the score cards can tell.
 
-Held-out KID decides, and a second feature space may veto; anchors and copying generators are never ranked.
+Held-out KID decides, and a second feature space may veto; anchors and generators that copy are never ranked.
 docs/report.md states every rule. Inputs are score cards, nothing else.
 """
 
@@ -13,12 +13,11 @@ from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
 from handful.report import sentences
 from handful.report.comparison import Cell, Comparison, compare_pairs
+from handful.report.copying import Copying, copying_sentence, copying_words, judge_copying
 from handful.report.single import is_single, single
 from handful.report.spaces import Agreement, compare_spaces, space_scores
 from handful.report.words import find, name_contestants
 
-COPYING_BELOW = 0.5
-"""A generator whose `nearest_photo` interval ends below this copies its training photos."""
 PRIMARY = "kid"
 
 
@@ -30,7 +29,9 @@ class Verdict(Settings):
     ranked: tuple[str, ...]
     """Generators that were compared; alphabetical, the order says nothing."""
     copying: tuple[str, ...]
-    """Generators named as copying (anchors among them); never ranked."""
+    """Generators that fail the copy gate (anchors among them); never ranked."""
+    copy_gate: tuple[Copying, ...] = ()
+    """What is known of the copies of each, anchors among them."""
     comparisons: tuple[Comparison, ...]
     """Every pair of ranked generators, by held-out KID."""
     anchors: tuple[Comparison, ...]
@@ -50,7 +51,9 @@ def judge(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> Verdict:
             usual network decides where it looked at as many runs as another.
     """
     names = name_contestants(cards)
-    copying = {names[card.run_id] for card in cards if is_copying(card)}
+    gate = judge_copying(cards)
+    copying = {name for name, found in gate.items() if found.fails}
+    failing = [gate[name] for name in sorted(copying) if not gate[name].anchor]
     judged = [card for card in cards if card.protocol.startswith("heldout")]
     heldout = deciding_group([card for card in judged if find(card, PRIMARY)], protocols)
     ranked: dict[str, dict[Cell, Score]] = {}
@@ -75,39 +78,37 @@ def judge(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> Verdict:
         ))
     ]  # fmt: skip
     field = sentences.Field(ranked, anchors, _withhold(pairs, agreements), _withhold(standing, agreements))
-    copying_words = _copying_words(cards)
     if order:
         sentence = sentences.contest(field) if len(order) > 1 else sentences.alone(order[0], field)
         against_ranking = [found for found in agreements if not found.agree and len(found.generators) > 1]
         if against_ranking and any(pair.seen for pair in pairs):
             sentence = sentences.disagreement(against_ranking[0])
+        if failing:
+            sentence = f"{sentence.removesuffix('.')}; {copying_sentence(failing)}."
         why = [sentences.numbers(field), sentences.decision(field), sentences.against_anchors(field)]
         why += [sentences.agreement(found) for found in agreements]
         why += [sentences.one_space(heldout[0].protocol)] if not agreements and len(order) > 1 else []
     elif cards and all(map(is_single, cards)):
         sentence, why = single(cards, names)
     else:
-        sentence, reason = sentences.nobody_to_rank(cards, heldout, [name for name, _ in _copying_generators(cards)])
+        sentence, reason = sentences.nobody_to_rank(cards, heldout, copying_sentence(failing))
         why = [reason]
     used = [card for group in (heldout, *others) for card in group]
-    why += [*copying_words, _training_words(cards), _apart_words(judged, used, heldout)]
+    generators = [gate[name] for name in sorted(gate) if not gate[name].anchor]
+    why += copying_words(generators) if heldout else copying_words(failing)
+    why += [_training_words(cards), _apart_words(judged, used, heldout)]
     return Verdict(
         sentence=sentence,
         why=tuple(line for line in why if line),
         ranked=tuple(order),
         copying=tuple(sorted(copying)),
+        copy_gate=tuple(gate[name] for name in sorted(gate)),
         comparisons=field.pairs,
         anchors=field.standing,
         agreement=tuple(agreements),
         protocol=heldout[0].protocol if heldout else None,
         protocol_fingerprint=heldout[0].protocol_fingerprint if heldout else None,
     )
-
-
-def is_copying(card: ScoreCard) -> bool:
-    """True where even the upper limit of `nearest_photo` lies below the limit for copying."""
-    nearest = find(card, "nearest_photo")
-    return nearest is not None and nearest.high is not None and nearest.high < COPYING_BELOW
 
 
 def deciding_group(cards: Sequence[ScoreCard], protocols: Sequence[str] = ()) -> list[ScoreCard]:
@@ -159,22 +160,6 @@ def _withhold(comparisons: Sequence[Comparison], agreements: Sequence[Agreement]
             one = one.model_copy(update={"contradicted_by": space, "word": word})
         kept.append(one)
     return tuple(kept)
-
-
-def _copying_generators(cards: Sequence[ScoreCard]) -> list[tuple[str, list[ScoreCard]]]:
-    """Generators, not anchors, with at least one card that shows copying, and all their cards."""
-    names = name_contestants(cards)
-    shown = sorted({names[card.run_id] for card in cards if is_copying(card) and not card.anchor})
-    return [(name, [card for card in cards if names[card.run_id] == name]) for name in shown]
-
-
-def _copying_words(cards: Sequence[ScoreCard]) -> list[str]:
-    lines = []
-    for name, own in _copying_generators(cards):
-        highs = [score.high for card in own if is_copying(card) and (score := find(card, "nearest_photo"))]
-        limit = max(high for high in highs if high is not None)
-        lines.append(sentences.copying(name, limit, COPYING_BELOW, len(highs), len(own)))
-    return lines
 
 
 def _training_words(cards: Sequence[ScoreCard]) -> str:

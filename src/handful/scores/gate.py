@@ -39,6 +39,7 @@ FACTS = ScoreFacts(
     compares_with="training",
     needs="images",
     sees="novelty",
+    version=2,
 )
 
 ALLOWED_SHARE = 0.01
@@ -66,6 +67,12 @@ class Calibration:
     """How many honest photos."""
     planted: int
     """Of each kind."""
+
+    @property
+    def allowed_share(self) -> float:
+        """What a set may show: where honest photos are called copies more often than `ALLOWED_SHARE`, as much as they,
+        for an honest generator shows no less."""
+        return max(ALLOWED_SHARE, self.false_alarms)
 
     @property
     def near_likeness(self) -> float:
@@ -109,7 +116,8 @@ def score(sets: ImageSets) -> Score:
         "copy_limit": calibration.copy_likeness,
         "false_alarms": calibration.false_alarms,
         "honest_photos": float(calibration.honest),
-        "passes": float(low <= ALLOWED_SHARE),
+        "allowed_share": calibration.allowed_share,
+        "passes": float(low <= calibration.allowed_share),
     }
     details |= {f"caught_{kind.replace(' ', '_')}": share for kind, share in calibration.caught.items()}
     details |= {f"fails_at_{share:.0%}": chance_to_fail(share, m, calibration) for share in SHARES}
@@ -190,9 +198,8 @@ def chance_to_fail(share: float, samples: int, calibration: Calibration) -> floa
         stats.binom.pmf(np.arange(copies + 1), copies, hit),
         stats.binom.pmf(np.arange(samples - copies + 1), samples - copies, calibration.false_alarms),
     )
-    least = next(
-        (count for count in range(samples + 1) if share_limits(count, samples)[0] > ALLOWED_SHARE), samples + 1
-    )
+    allowed = calibration.allowed_share
+    least = next((count for count in range(samples + 1) if share_limits(count, samples)[0] > allowed), samples + 1)
     return float(min(1.0, flagged[least:].sum()))
 
 

@@ -9,7 +9,7 @@ from handful.core.artifacts import Artifact, DatasetManifest
 from handful.core.config import Settings
 from handful.core.decode import keep_out_of_photos
 from handful.core.errors import UserError
-from handful.scores.gate import ALLOWED_SHARE, FACTS, SHARES, chance_to_fail, judge_copies, warnings
+from handful.scores.gate import FACTS, SHARES, chance_to_fail, judge_copies, warnings
 from handful.scores.image_sets import read_photos, read_samples
 from handful.statistics.binomial import share_limits
 
@@ -91,13 +91,13 @@ def gate_samples(
     report = GateReport(
         run_id=drawn.run_id,
         generator=drawn.generator,
-        passes=low <= ALLOWED_SHARE,
+        passes=low <= calibration.allowed_share,
         copies=counts["copy"],
         near_copies=counts["near-copy"],
         share=found / m,
         low=low,
         high=high,
-        allowed_share=ALLOWED_SHARE,
+        allowed_share=calibration.allowed_share,
         near_limit=calibration.near_likeness,
         copy_limit=calibration.copy_likeness,
         caught=calibration.caught,
