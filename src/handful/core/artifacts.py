@@ -273,6 +273,32 @@ class PassportLegend(Artifact):
     """`DatasetImage.pixels_sha256` of photo 0, 1, ..."""
 
 
+class Placement(Settings):
+    """A defect, or a flawless piece, that was put into a photo."""
+
+    kind: str
+    """Of the defect; 'good' for a flawless piece."""
+    defect: str
+    """Name in the library; of a drawn one the way it was drawn."""
+    photo: str = ""
+    """Name of the photo that it was cut from; '' where it was drawn."""
+    photo_pixels_sha256: str = ""
+    x: int
+    """Left edge of its mask in the sample, px."""
+    y: int
+    """Upper edge."""
+    width: int
+    height: int
+    size: float = 1.0
+    """Over that in its own photo."""
+    turn_deg: float = 0.0
+    """Counterclockwise."""
+    flipped: tuple[bool, bool] = (False, False)
+    """Left for right, up for down; before it was turned."""
+    seam: float
+    """Jump of the gradient at the joint, over the usual at such a place."""
+
+
 class SampleRow(Settings):
     """One line of samples.jsonl."""
 
@@ -293,6 +319,8 @@ class SampleRow(Settings):
     """'good' or a kind of defect; '' where nothing is known."""
     mask: str | None = None
     """Index map below the folder of the set: 0 good, k `SampleManifest.kinds[k - 1]`."""
+    placements: tuple[Placement, ...] = ()
+    """What was put into the photo `source`, where the sample is a photo with defects placed on it."""
 
 
 class SampleManifest(Artifact):
@@ -378,8 +406,8 @@ class Score(Settings):
     """When not to trust the number, each one sentence."""
     details: dict[str, float] = {}
     per_photo: tuple[float, ...] = ()
-    """What each reference photo adds (near-duplicates together count as one), in an order that the photos alone decide;
-    their mean is the value. Two cards on the same photos can so be compared photo by photo. Empty where a score is no
+    """What each reference photo adds (near-duplicates together count as one), in the same order whatever the score and
+    the feature space; their mean is the value. Two cards on the same photos can so be compared photo by photo. Empty where a score is no
     mean over photos."""
 
 

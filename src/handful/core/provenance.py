@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 SourceType = Literal[
-    "trainedAlgorithmicMedia", "algorithmicMedia", "algorithmicallyEnhanced", "compositeWithTrainedAlgorithmicMedia"
+    "trainedAlgorithmicMedia",
+    "algorithmicMedia",
+    "algorithmicallyEnhanced",
+    "compositeWithTrainedAlgorithmicMedia",
+    "compositeCapture",
+    "compositeSynthetic",
 ]
 """IPTC NewsCodes 'Digital Source Type': made by a trained model; by an algorithm without training data;
-a real photo altered by an algorithm; a real photo of which a trained model drew a part."""
+a real photo altered by an algorithm; a real photo of which a trained model drew a part; put together from real photos;
+put together from a real photo and something drawn."""
 
 _NEWSCODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -20,6 +26,8 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 _MADE_OF_PHOTOS: dict[SourceType, str] = {
     "algorithmicallyEnhanced": "a photo repeated or altered by",
     "compositeWithTrainedAlgorithmicMedia": "a picture of which a region or the detail was drawn by",
+    "compositeCapture": "parts of photos put into a photo by",
+    "compositeSynthetic": "a photo with something drawn into it by",
 }
 
 
