@@ -131,6 +131,20 @@ class FeatureExtractor:
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = torch.device(device)
 
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """All that decides an image's features beside its pixels."""
+        return {
+            "network": self.network.tensors_sha256,
+            "preprocessing": self.network.preprocessing,
+            "precision": str(self.dtype),
+            "device": self.device.type,
+            "batch_images": BATCH_IMAGES,
+            "way": _WAY,
+            "torch": metadata.version("torch"),
+            "pillow": metadata.version("pillow"),
+        }
+
     @cached_property
     def module(self) -> nn.Module:
         """The network on its device, batch norms folded, channels last."""
@@ -171,20 +185,7 @@ def extract_features(
     Raises:
         UserError: the network's weights are missing or wrong, or an image cannot be read.
     """
-    key = fingerprint(
-        {
-            "images": images.hashes,
-            "bit_depth": images.bit_depth,
-            "network": extractor.network.tensors_sha256,
-            "preprocessing": extractor.network.preprocessing,
-            "precision": str(extractor.dtype),
-            "device": extractor.device.type,
-            "batch_images": BATCH_IMAGES,
-            "way": _WAY,
-            "torch": metadata.version("torch"),
-            "pillow": metadata.version("pillow"),
-        }
-    )
+    key = fingerprint({"images": images.hashes, "bit_depth": images.bit_depth, **extractor.identity})
     shape = (len(images), extractor.network.dimensions)
     path = cache / f"{extractor.name}-{key[:32]}.npz" if cache is not None else None
     features = _read_cache(path, key, shape) if path is not None else None

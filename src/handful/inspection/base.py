@@ -138,8 +138,8 @@ def inspector_class(module: ModuleType) -> type[Inspector]:
 
 
 def usable_rows(name: str, facts: InspectorFacts, train: LabelledSet, weights: Weights | None) -> npt.NDArray[np.intp]:
-    """The rows that an inspector learns from: those of weight above 0, and of these the good ones where it learns from
-    good images alone.
+    """The rows that an inspector learns from: those of weight above 0; of these the good ones alone where it learns
+    from nothing else, and no defective one without an outline where it learns from outlines.
 
     Raises:
         UserError: they are too few, defects are not outlined, or weights are not one non-negative number an image.
@@ -151,11 +151,20 @@ def usable_rows(name: str, facts: InspectorFacts, train: LabelledSet, weights: W
             f"There are {len(train)} images, and each needs one weight of at least 0.",
             "Give one weight an image, or none at all.",
         )
-    rows = np.arange(len(train)) if weights is None else np.flatnonzero(weights > 0)
+    if facts.needs_masks and train.masks is None:
+        raise UserError(
+            f"Of {len(train)} training images, 0 have their defects outlined.",
+            f"{name} learns from masks, one of each image's size.",
+            "Add masks beside the photos, or choose an inspector that needs none: `handful inspectors`.",
+        )
+    counted = np.ones(len(train), dtype=bool) if weights is None else weights > 0
+    if facts.needs_masks and train.masks is not None:
+        counted &= (train.labels == 0) | train.masks.any(axis=(1, 2))
+    rows = np.flatnonzero(counted)
     good = int(np.sum(train.labels[rows] == 0))
     for found, least, word in (
         (good, facts.least_good, "good"),
-        (len(rows) - good, facts.least_defective, "defective"),
+        (len(rows) - good, facts.least_defective, "outlined defective" if facts.needs_masks else "defective"),
     ):
         if found < least:
             raise UserError(
@@ -164,10 +173,4 @@ def usable_rows(name: str, facts: InspectorFacts, train: LabelledSet, weights: W
                 f"Add {word} photos to the training side, or choose an inspector that needs fewer: "
                 "`handful inspectors`.",
             )
-    if facts.needs_masks and train.masks is None:
-        raise UserError(
-            f"Of {len(train)} training images, 0 have their defects outlined.",
-            f"{name} learns from masks, one of each image's size.",
-            "Add masks beside the photos, or choose an inspector that needs none: `handful inspectors`.",
-        )
     return rows[train.labels[rows] == 0] if facts.good_only else rows

@@ -35,6 +35,18 @@ def trials_without_a_hit(share: float, confidence: float = 0.95) -> int:
     return math.ceil(math.log(1 - confidence) / math.log1p(-share))
 
 
+def trials_until_share_below(hits: int, share: float, confidence: float = 0.95) -> int:
+    """Trials in all that show, with `confidence`, a share below `share` (0 < share < 1) in spite of `hits` hits: 473
+    for 1 % after one hit. As `trials_without_a_hit`, where there are none."""
+    few, enough = hits, max(1, hits)  # no share is below 1 with as many hits as trials
+    while share_at_most(hits, enough, confidence) >= share:
+        few, enough = enough, 2 * enough
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if share_at_most(hits, middle, confidence) < share else (middle, enough)
+    return enough
+
+
 def _low(hits: int, trials: int, tail: float) -> float:
     return float(stats.beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
 

@@ -160,7 +160,7 @@ def find_nearest(queries: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     memory, queries = memory - centre, queries - centre
     half_squares = memory.square().sum(1) / 2
     rows = torch.cat(
-        [torch.addmm(half_squares, part, memory.T, alpha=-1).argmin(1) for part in queries.split(_QUERIES)]
+        [torch.addmm(half_squares, part, memory.T, alpha=-1).argmin(1) for part in torch.split(queries, _QUERIES)]
     )
     return (queries - memory[rows]).norm(dim=1), rows
 
