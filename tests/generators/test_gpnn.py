@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from handful.core.errors import UserError
@@ -182,3 +186,57 @@ def test_controls_that_a_run_cannot_follow_are_refused(controls: GpnnControls, w
     with pytest.raises(UserError) as caught:
         generator.check_controls(controls)
     assert words in caught.value.what
+
+
+def mask_file(folder: Path, height: int, width: int, rows: slice, columns: slice) -> Path:
+    mask = np.zeros((height, width), np.uint8)
+    mask[rows, columns] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    return folder / "mask.png"
+
+
+def test_inpainting_changes_the_region_alone_and_takes_nothing_from_it(tmp_path: Path) -> None:
+    photo = picture(24, 32, 1).clamp(-1, 0.5)
+    photo[:, :, 8:14, 10:18] = 1  # what is to go
+    generator = gpnn(photo)
+    region = GpnnControls(region=mask_file(tmp_path, 24, 32, slice(7, 15), slice(9, 19)), photo=0)
+    generator.check_controls(region)
+    (image,) = generator.sample_controlled([3], region)
+    inside = torch.zeros(24, 32, dtype=torch.bool)
+    inside[7:15, 9:19] = True
+    assert torch.equal(image[:, ~inside], photo[0][:, ~inside])
+    assert image[:, inside].max() <= 0.5, "nothing of the bright spot is left, in the region or among the patches"
+    assert image[:, inside].std() > 0.02, "it is filled with patches and not with one grey"
+
+
+def test_a_collage_takes_patches_of_all_its_photos() -> None:
+    dark, bright, middle = (
+        picture(24, 32, 1) * 0.2 - 0.7,
+        picture(24, 32, 1, 1) * 0.2 + 0.7,
+        picture(24, 32, 1, 2) * 0.1,
+    )
+    generator = gpnn(torch.cat([dark, middle, bright]), coarsest_px=16)
+    (image,) = generator.sample_controlled([0], GpnnControls(collage=(0, 2), noise=0))
+    left, right = image[..., :10].mean(), image[..., -10:].mean()
+    assert left < -0.5 and right > 0.5
+    assert generator.sources([0], GpnnControls(collage=(0, 2))) is None
+
+
+@pytest.mark.parametrize(
+    ("controls", "words"),
+    [
+        ({"region": "mask.png", "size": ImageSize(width=40, height=30)}, "region is given together with size"),
+        ({"region": "mask.png", "layout": 0}, "region is given together with layout"),
+        ({"collage": (0, 1), "photo": 0}, "collage is given together with photo"),
+        ({"collage": (0, 5)}, "collage is 5"),
+        ({"region": "all.png"}, "no patch of 7x7 px is outside it"),
+    ],
+)
+def test_controls_that_cannot_be_followed_are_refused(tmp_path: Path, controls: dict[str, Any], words: str) -> None:
+    mask_file(tmp_path, 24, 32, slice(7, 15), slice(9, 19))
+    Image.fromarray(np.full((24, 32), 255, np.uint8)).save(tmp_path / "all.png")
+    if "region" in controls:
+        controls = {**controls, "region": tmp_path / controls["region"]}
+    generator = gpnn(torch.cat([picture(24, 32), picture(24, 32, number=1)]))
+    with pytest.raises(UserError, match=words):
+        generator.check_controls(GpnnControls(**controls))

@@ -35,3 +35,5 @@ Canvas = Annotated[ImageSize, BeforeValidator(_read_size)]
 """A size, written 500x300."""
 Numbers = Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_split)]
 """Numbers of 0 and above, written 1,0.5,0."""
+Indices = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_split)]
+"""Numbers of photos from 0, written 0,4,7."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from handful.core.decode import DecodedPhoto, UnreadablePhoto, decode_photo, list_photo_files
+from handful.core.decode import DecodedPhoto, list_photo_files
 from handful.core.errors import UserError
 from handful.core.images import Floats, Integers, integers_to_unit, pixels_sha256
+from handful.core.masks import decode_picture, read_mask
 
 _MASK_SUFFIX = "_mask"
 
@@ -96,7 +97,7 @@ def read_picture(name: str, file: Path, mask: Path | None, channels: int) -> Pic
         UserError: an unreadable file, a colour picture for a grey run, a mask of another size than its picture, or
             one without a region.
     """
-    decoded = _decode(file)
+    decoded = decode_picture(file)
     pixels = _fit_channels(file, decoded, channels)
     region = None if mask is None else read_mask(mask, pixels.shape[1], pixels.shape[0], file.name)
     mask_sha256 = None if mask is None else _sha256(mask)
@@ -115,29 +116,6 @@ def check_alike(picture: Picture, first: Picture) -> None:
         )
 
 
-def read_mask(path: Path, width: int, height: int, picture: str) -> npt.NDArray[np.bool_]:
-    """A mask as (height, width), true above half of its brightest value, so that 0/1, 0/255 and JPEG masks all serve.
-
-    Raises:
-        UserError: unreadable, of another size than the picture, or without a region.
-    """
-    pixels = _decode(path).pixels
-    bright = pixels.max(axis=2) if pixels.ndim == 3 else pixels
-    if bright.shape != (height, width):
-        raise UserError(
-            f"The mask {path.name} is {bright.shape[1]}x{bright.shape[0]} px.",
-            f"A mask has the size of its picture: {picture} is {width}x{height} px.",
-            "Save the mask at the picture's size.",
-        )
-    if not bright.any():
-        raise UserError(
-            f"The mask {path.name} marks 0 pixels.",
-            "A mask is white (or 1) in the region and black (0) elsewhere, with at least 1 pixel in the region.",
-            "Mark the region in the mask.",
-        )
-    return np.asarray(bright > bright.max() / 2)
-
-
 def _fit_channels(file: Path, decoded: DecodedPhoto, channels: int) -> Integers:
     pixels = decoded.pixels
     if pixels.ndim == 3 and channels == 1:
@@ -153,15 +131,6 @@ def _fit_channels(file: Path, decoded: DecodedPhoto, channels: int) -> Integers:
             )
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return pixels
-
-
-def _decode(path: Path) -> DecodedPhoto:
-    try:
-        return decode_photo(path)
-    except UnreadablePhoto as error:
-        raise UserError(
-            f"{path} cannot be read: {error}.", "A picture or mask is a PNG, JPEG, BMP or TIFF file.", "Save it again."
-        ) from None
 
 
 def _present(path: Path, kind: str) -> Path:

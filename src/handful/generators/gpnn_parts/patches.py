@@ -1,4 +1,4 @@
-"""Patches of one image as rows of a matrix, and back."""
+"""Patches of images as rows of a matrix, and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def to_patches(image: Tensor, patch_px: int) -> Tensor:
-    """Every patch of an image (1, c, h, w), row by row: (patches, c patch_px patch_px)."""
-    return F.unfold(image, patch_px)[0].T.contiguous()
+def to_patches(images: Tensor, patch_px: int) -> Tensor:
+    """Every patch of images (n, c, h, w), image by image and row by row: (patches, c patch_px patch_px)."""
+    return F.unfold(images, patch_px).transpose(1, 2).flatten(0, 1).contiguous()
 
 
 def fold_patches(patches: Tensor, places: Tensor, height: int, width: int, patch_px: int) -> Tensor:
