@@ -263,6 +263,18 @@ def test_the_order_of_images_does_not_matter(module: ModuleType) -> None:
         for field in ("value", "low", "high"):
             assert getattr(first, field) == pytest.approx(getattr(second, field), rel=1e-9)
         assert first.details == pytest.approx(second.details, rel=1e-9)
+        assert first.per_photo == pytest.approx(second.per_photo, rel=1e-9)
+
+
+def test_what_each_photo_adds_stands_in_order_of_its_number_and_of_nothing_else(module: ModuleType) -> None:
+    """Two spaces are held against each other photo by photo, so no space may have an order of its own."""
+    world = world_of(module)
+    numbers = np.random.default_rng(3).permutation(np.repeat(np.arange(world.photos // 2), 2))
+    sets = world.sets(world.draw(3, world.samples))
+    first = module.score(world.with_tiles(sets, numbers)).per_photo
+    if first:  # a score that is no mean over photos says nothing of single ones
+        turned = module.score(world.with_tiles(sets, numbers.max() - numbers)).per_photo
+        assert len(set(first)) == world.photos // 2 and turned[::-1] == pytest.approx(first, rel=1e-9)
 
 
 def test_the_fewest_images_give_a_finite_number(module: ModuleType) -> None:

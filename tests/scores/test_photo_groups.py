@@ -12,9 +12,10 @@ from score_folders import made_images, write_dataset, write_samples
 from handful.core.artifacts import Score, ScoreCard
 from handful.features.image_set import ImageSet
 from handful.report.comparison import Comparison, compare_pairs
-from handful.scores import kid
-from handful.scores.base import FeatureSets
+from handful.scores import kid, swd
+from handful.scores.base import FeatureSets, ImageSets
 from handful.scores.evaluate import score_samples
+from handful.scores.image_sets import read_photos, read_samples
 
 PHOTOS = made_images(0, 5)
 TRAINING = made_images(5, 6)
@@ -43,6 +44,20 @@ def test_ten_photos_that_are_five_pairs_give_the_interval_of_five(lite0: str, tm
     blind = named(ten, "kid")
     assert blind.low is not None and blind.high is not None and one.low is not None and one.high is not None
     assert blind.high - blind.low < 0.8 * (one.high - one.low), "taken for independent, copies would narrow it"
+
+
+def test_the_photo_that_stands_out_stands_at_the_same_place_in_every_space(lite0: str, tmp_path: Path) -> None:
+    """In features and in pixels, wherever the file of that photo lies among the others."""
+    photos = [*PHOTOS[:1], np.full_like(PHOTOS[0], 255), *PHOTOS[1:]]
+    write_dataset(tmp_path, [*photos, *TRAINING], [0] * 6 + [None] * 6)
+    write_samples(tmp_path / "drawn", DRAWN, TRAINING)
+    card = score_samples(tmp_path / "drawn", tmp_path, network=lite0)
+    known = read_photos(tmp_path, 0, "heldout")
+    drawn = read_samples(tmp_path / "drawn", known).images
+    sources = (None,) * len(drawn)
+    sets = ImageSets(drawn, known.heldout, known.training, known.heldout, sources, lambda _: {}, lambda *_: None)
+    found = [named(card, "kid"), named(card, "mind"), swd.score(sets)]
+    assert [int(np.argmax(one.per_photo)) for one in found] == [1, 1, 1]
 
 
 def test_photos_that_are_all_alike_give_a_number_and_no_interval(lite0: str, tmp_path: Path) -> None:

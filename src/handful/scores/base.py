@@ -92,6 +92,16 @@ def photo_numbers(features: Features, stated: PhotoNumbers | None) -> PhotoNumbe
     return np.arange(len(features)) if stated is None else stated
 
 
+def photo_places(numbers: PhotoNumbers) -> PhotoNumbers:
+    """For each row, the place of its photo in `Score.per_photo`: ascending by number, from 0 without gaps.
+
+    Names and groups decide the numbers, and no feature space does; so what a photo adds in one space stands where it
+    stands in every other.
+    """
+    places: PhotoNumbers = np.unique(numbers, return_inverse=True)[1]
+    return places
+
+
 def count_photos(features: Features | ImageSet, stated: PhotoNumbers | None = None) -> int:
     """How many photos the rows or images were made from."""
     numbers = features.photo_numbers() if isinstance(features, ImageSet) else photo_numbers(features, stated)

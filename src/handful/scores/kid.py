@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from handful.core.artifacts import Score
 from handful.features.image_set import Features, PhotoNumbers
-from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers, photo_places
 from handful.scores.jackknife import content_order, spread
 from handful.statistics.kernel_distance import (
     LEAST_IMAGES,
@@ -152,7 +152,7 @@ def _by_photo(x: Features, y: Features, photos: PhotoNumbers) -> tuple[Sums, Sum
         Between photos (n, n), 0 on the diagonal: tiles of one photo are no pair of independent images; between samples
         and photos (m, n); tiles of each photo (n,).
     """
-    _, photo = np.unique(photos, return_inverse=True)
+    photo = photo_places(photos)
     member = np.eye(photo.max() + 1)[photo]  # (tiles, n)
     among = np.zeros((member.shape[1], member.shape[1]))
     for start in range(0, len(y), _BLOCK_ROWS):

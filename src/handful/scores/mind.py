@@ -21,7 +21,7 @@ import numpy as np
 from handful.core.artifacts import Score
 from handful.core.seeds import numpy_stream
 from handful.features.image_set import PhotoNumbers
-from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers
+from handful.scores.base import FeatureSets, ScoreFacts, check_counts, photo_numbers, photo_places
 from handful.scores.jackknife import content_order, interval
 from handful.scores.transport import Floats, directions, distance, image_spread, transport
 
@@ -31,6 +31,7 @@ FACTS = ScoreFacts(
     best=0.0,
     least_reference=4,
     least_samples=2,
+    version=2,
 )
 
 _DIRECTIONS = 1000
@@ -57,6 +58,8 @@ def score(sets: FeatureSets) -> Score:
     value = scale * found.value - floor
     over_samples, _ = image_spread(scale * found.of_x, np.arange(m))
     over_photos, added = image_spread(scale * found.of_y, photos)
+    per_photo = np.empty(n)
+    per_photo[photo_places(numbers)] = value + added[photos]
     low, high = interval(value, over_samples, over_photos)
     notes = (f"The floor comes from {n} photos; below {_FEW} it is rough.",) if n < _FEW else ()
     return Score(
@@ -68,7 +71,7 @@ def score(sets: FeatureSets) -> Score:
         m_samples=m,
         notes=notes,
         details={"plug_in": scale * found.value, "floor": floor, "reference_images": float(len(sets.reference))},
-        per_photo=tuple(float(value + one) for one in added),
+        per_photo=tuple(float(one) for one in per_photo),
     )
 
 

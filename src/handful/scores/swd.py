@@ -26,7 +26,7 @@ from handful.core.artifacts import Score
 from handful.core.errors import UserError
 from handful.core.seeds import numpy_stream
 from handful.features.image_set import ImageSet
-from handful.scores.base import ImageSets, ScoreFacts, check_counts
+from handful.scores.base import ImageSets, ScoreFacts, check_counts, photo_places
 from handful.scores.jackknife import interval
 from handful.scores.transport import Floats, directions, distance, image_spread, transport
 
@@ -37,6 +37,7 @@ FACTS = ScoreFacts(
     least_reference=1,
     least_samples=2,
     needs="images",
+    version=2,
 )
 
 PATCH_PX = 7
@@ -58,7 +59,7 @@ def score(sets: ImageSets) -> Score:
         UserError: fewer than 2 of either, or images too small for a patch.
     """
     check_counts("swd", FACTS, sets)
-    photos = sets.reference.photo_numbers()
+    photos = photo_places(sets.reference.photo_numbers())
     x_levels, y_levels = patches(sets.samples), patches(sets.reference)
     m, n = len(sets.samples), len(np.unique(photos))
     levels: dict[str, float] = {}
@@ -77,9 +78,6 @@ def score(sets: ImageSets) -> Score:
     over_samples, _ = image_spread(of_samples, np.arange(m))
     over_photos, added = image_spread(of_photos, photos)
     low, high = interval(value, over_samples, over_photos)
-    by_content: dict[int, str] = {}
-    for pixels, photo in sorted(zip(sets.reference.hashes, photos.tolist(), strict=True)):
-        by_content.setdefault(photo, pixels)
     details = {**levels, "reference_images": float(len(photos))}
     notes = ["The interval is over samples and says nothing of other photos."]
     if n > 1:
@@ -94,7 +92,7 @@ def score(sets: ImageSets) -> Score:
         m_samples=m,
         notes=tuple(notes),
         details=details,
-        per_photo=tuple(float(value + added[photo]) for photo in by_content),
+        per_photo=tuple(float(value + one) for one in added),
     )
 
 
