@@ -18,17 +18,14 @@ import numpy as np
 
 from handful.core.artifacts import Score
 from handful.core.config import Settings
+from handful.statistics.claims import LEAST_PAIRS, LEAST_SEEDS, Word, claim
 from handful.statistics.crossed import Table, crossed_effect, sample_size
 from handful.statistics.paired import corrected_t_p, holm, sign_flip_p
-from handful.statistics.power import LEVEL
 
-LEAST_PAIRS = 10
-LEAST_SEEDS = 2
 _LEAST_FOLDS = 5
 """Folds from which the spread between overlapping training sets says anything."""
 
 Claim = Literal["better", "worse"]
-Word = Literal["better", "worse", "equivalent", "undecided", "cannot be decided with this n"]
 Cell = tuple[int, int]
 """Seed and fold of one run."""
 
@@ -166,17 +163,10 @@ def _measure(name: str, other: str, own: Mapping[Cell, Score], others: Mapping[C
 
 
 def _word(comparison: Comparison, p: float | None, p_equivalent: float | None) -> Word:
-    if p is None or comparison.mean_difference is None:
-        return "cannot be decided with this n"
-    if p < LEVEL:
-        return "better" if comparison.mean_difference < 0 else "worse"
-    if p_equivalent is not None and p_equivalent < LEVEL:
-        return "equivalent"
-    if comparison.needed_runs is None or comparison.needed_photos is None:
-        return "undecided"
-    # so few could have missed a difference as large as the ruler's resolution: their silence means nothing
-    blind = comparison.needed_runs > comparison.cells or comparison.needed_photos > comparison.photos
-    return "cannot be decided with this n" if blind else "undecided"
+    mean = comparison.mean_difference
+    gain = None if mean is None else -mean  # lower is better
+    needed = (comparison.needed_runs, comparison.needed_photos)
+    return claim(gain, p, p_equivalent, (comparison.cells, comparison.photos), needed)
 
 
 def _tables(cells: Sequence[Cell], own: Mapping[Cell, Score], others: Mapping[Cell, Score]) -> list[Table]:

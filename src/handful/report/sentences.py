@@ -14,9 +14,10 @@ import numpy as np
 
 from handful.core.artifacts import Score, ScoreCard
 from handful.pages.words import join_words, number, plural
-from handful.report.comparison import LEAST_PAIRS, LEAST_SEEDS, Cell, Comparison
+from handful.report.comparison import Cell, Comparison
 from handful.report.spaces import Agreement
 from handful.report.words import interval
+from handful.statistics.claims import LEAST_PAIRS, LEAST_SEEDS
 
 ANCHORS = {"classic": "plain classic augmentation", "copies": "copies of the training photos"}
 CANNOT = "cannot be decided with this n"

@@ -16,9 +16,9 @@ from handful.core.config import fingerprint
 from handful.core.errors import UserError
 from handful.core.workspace import Workspace
 from handful.features.networks import find_network
-from handful.report.comparison import LEAST_PAIRS, LEAST_SEEDS
 from handful.report.verdict import PRIMARY
 from handful.scores.protocol import PIXELS
+from handful.statistics.claims import LEAST_PAIRS, LEAST_SEEDS
 from handful.study.plan import CompareSettings
 from handful.study.power import USUAL
 

@@ -15,9 +15,9 @@ from handful.core.progress import Listener
 from handful.dataset.settings import DatasetSettings
 from handful.dataset.split import Split, split_photos
 from handful.pages.words import number, plural
-from handful.report.comparison import LEAST_PAIRS, LEAST_SEEDS
 from handful.report.single import NOT_FROM_ONE_PHOTO
 from handful.statistics.binomial import share_at_most
+from handful.statistics.claims import LEAST_PAIRS, LEAST_SEEDS
 from handful.statistics.kernel_distance import LEAST_IMAGES
 from handful.statistics.power import LEVEL, POWER, detectable_effect, least_pairs, t_detectable_effect
 from handful.study.plan import CompareSettings
