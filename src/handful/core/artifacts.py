@@ -271,6 +271,8 @@ class PassportLegend(Artifact):
 
     photos: tuple[str, ...]
     """`DatasetImage.pixels_sha256` of photo 0, 1, ..."""
+    names: tuple[str, ...] = ()
+    """Their names; empty where the data set of the run has them."""
 
 
 class Placement(Settings):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from handful.core.artifacts import PASSPORTS, SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
 from handful.core.config import Settings
@@ -18,7 +17,8 @@ from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
 from handful.core.progress import Listener, ignore
 from handful.core.provenance import generated_texts, generated_xmp
-from handful.core.workspace import explain_full_disk, hold_folder, sweep_temporaries, write_atomically
+from handful.core.sample_rows import append_rows, is_intact, read_unfinished_rows, write_rows
+from handful.core.workspace import hold_folder, sweep_temporaries, write_atomically
 from handful.generators.base import Generator, parse_controls
 from handful.generators.restore import restore_run
 from handful.samples.passports import passport_row, write_legend, write_passport
@@ -77,7 +77,7 @@ def draw_samples(
         first_seed = trained.seed * SEEDS_A_RUN
     told = parse_controls(generator, trained.generator, controls or {})
     record = _record(told)
-    _check_folder(out, _read_rows(out), trained, record)
+    _check_folder(out, read_unfinished_rows(out), trained, record)
     busy = UserError(
         f"Another process is drawing into {out}.",
         "One process at a time may write to a set of samples.",
@@ -85,8 +85,8 @@ def draw_samples(
     )
     with hold_folder(out, busy):
         sweep_temporaries(out)
-        rows = _read_rows(out)
-        missing = [seed for seed in range(first_seed, first_seed + count) if not _is_intact(out, rows.get(seed))]
+        rows = read_unfinished_rows(out)
+        missing = [seed for seed in range(first_seed, first_seed + count) if not is_intact(out, rows.get(seed))]
         finished = SampleManifest.read(out) if (out / SampleManifest.file_name).exists() else None
         if finished is not None and not missing:
             return finished
@@ -97,9 +97,9 @@ def draw_samples(
             generator.check_controls(told)
         started = time.perf_counter() - (finished.seconds if finished is not None else 0.0)
         (out / SampleManifest.file_name).unlink(missing_ok=True)  # from here on the set is unfinished
-        _write_rows(out, rows)
+        write_rows(out, rows)
         _draw(generator, told, record, trained, out, rows, missing, listener)
-        _write_rows(out, rows)
+        write_rows(out, rows)
         height, width = read_png(out / rows[min(rows)].file).shape[:2]
         manifest = SampleManifest(
             run_id=trained.run_id,
@@ -160,8 +160,7 @@ def _draw(
         new = {seed: _row(trained, record, seed, pixels, sources[seed]) for seed, pixels in drawn.items()}
         for seed, passport in passports.items():
             new[seed] = new[seed].model_copy(update={"passport": passport_row(seed, passport)})
-        with explain_full_disk(out / SAMPLE_ROWS), (out / SAMPLE_ROWS).open("a", encoding="utf-8") as file:
-            file.writelines(_line(row) for row in new.values())
+        append_rows(out, new.values())
         for seed, pixels in drawn.items():
             name = Path(trained.generator).stem  # no path of the user's
             texts = generated_texts(name, trained.run_id, seed, trained.source_type, trained.training_fingerprint)
@@ -216,45 +215,9 @@ def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers, 
     )
 
 
-def _line(row: SampleRow) -> str:
-    return row.model_dump_json() + "\n"
-
-
 def _weights(trained: RunManifest) -> str:
     assert trained.weights_sha256 is not None  # restore_run returns finished runs alone
     return trained.weights_sha256
-
-
-def _read_rows(out: Path) -> Rows:
-    """The rows of a set, unfinished perhaps, by seed: unlike the judge, it leaves out a line that a kill cut short."""
-    path = out / SAMPLE_ROWS
-    if not path.is_file():
-        return {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        rows = [SampleRow.model_validate_json(line) for line in lines if line.endswith("\n")]
-    except (ValidationError, UnicodeDecodeError):
-        raise UserError(
-            f"{path} is damaged.",
-            "It must be as `handful sample` of this version wrote it.",
-            "Delete that folder of samples and draw them again.",
-        ) from None
-    return {row.seed: row for row in rows}
-
-
-def _write_rows(out: Path, rows: Rows) -> None:
-    write_atomically(out / SAMPLE_ROWS, "".join(_line(rows[seed]) for seed in sorted(rows)).encode())
-
-
-def _is_intact(out: Path, row: SampleRow | None) -> bool:
-    if row is None or not (out / row.file).is_file():
-        return False
-    if row.passport is not None and not (out / row.passport.file).is_file():
-        return False
-    try:
-        return pixels_sha256(read_png(out / row.file)) == row.pixels_sha256
-    except UserError:
-        return False
 
 
 def _check_request(count: int, first_seed: int | None) -> None:
