@@ -6,7 +6,7 @@ A generator file states `FACTS`, a settings class (a subclass of `Settings`) and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -213,8 +213,8 @@ class Generator(ABC):
         cannot say what an image was made from."""
         return {}
 
-    def passport_photos(self) -> Tensor:
-        """The photos (n, c, h, w) in [-1, 1] that passports count, in their order.
+    def passport_photos(self) -> Iterable[Tensor]:
+        """The photos, each (c, h, w) in [-1, 1], that passports count, in their order.
 
         Raises:
             NotImplementedError: the method gives no passports.

@@ -15,7 +15,8 @@ Origin: written for Handful from the formula.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from pydantic import Field
@@ -26,6 +27,8 @@ from handful.core.errors import UserError
 from handful.core.memory import check_memory
 from handful.generators.base import Facts, Generator, ImageSpec, Passport, Stateful
 from handful.generators.patch_diffusion_parts.aligned import LEAST_TO_EXCLUDE, AlignedSampler, Variant
+from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos
+from handful.generators.patch_diffusion_parts.controls import PatchDiffusionControls, read_field, read_start
 from handful.generators.patch_diffusion_parts.passport import rebuild, write_passport
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 from handful.generators.patch_diffusion_parts.registration import ALIGNED
@@ -51,6 +54,8 @@ class PatchDiffusionSettings(Settings):
     fairness: float = Field(0.4, ge=0, lt=1)
     """How far a photo's distance from the mean is not held against it before the last step; 0 is the plain posterior,
     which draws from unusual photos too seldom."""
+    temperature: float = Field(1.0, gt=0, le=100)
+    """How undecided the choice of photos stays before the last step; 1 is the posterior's."""
     exclude_mixed: bool = True
     """Keep the photos of the mixture out of the finer levels (from 10 photos on), so that none is copied."""
     align: bool = True
@@ -65,6 +70,7 @@ class PatchDiffusion(Generator):
     """Photos kept as they are; everything else follows from them when the first sample is asked for."""
 
     settings_class = PatchDiffusionSettings
+    controls_class = PatchDiffusionControls
     alone = True
 
     def __init__(self, settings: PatchDiffusionSettings, spec: ImageSpec, seed: int) -> None:
@@ -72,7 +78,7 @@ class PatchDiffusion(Generator):
         self.settings = settings
         self.store = PhotoStore()
         self._sampler: AlignedSampler | None = None
-        self._sampler_of: Tensor | None = None
+        self._sampler_of: tuple[Tensor, Variant] | None = None
         self._passports: dict[int, Passport] = {}
 
     def prepare(self, photos: Tensor) -> None:
@@ -84,13 +90,27 @@ class PatchDiffusion(Generator):
         self._check_memory(photos)
         self.store.fill(photos, self.settings.align, self.settings.drop_outliers)
 
-    @torch.no_grad()
     def sample(self, seeds: Sequence[int]) -> Tensor:
-        sampler = self.sampler()
+        return self.sample_controlled(seeds, PatchDiffusionControls())
+
+    def check_controls(self, controls: Settings) -> None:
+        """Raises:
+        UserError: no such photo or file, a mask that does not fit, controls that exclude each other.
+        """
+        assert isinstance(controls, PatchDiffusionControls)
+        read_start(controls, self.store)
+        read_field(controls, self.store)
+
+    @torch.no_grad()
+    def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
+        """As `sample`, varied more or less, from a photo, in a region of it, or under a given light."""
+        assert isinstance(controls, PatchDiffusionControls)
+        start, field = read_start(controls, self.store), read_field(controls, self.store)
+        sampler = self.sampler(controls)
         images: list[Tensor] = []
         self._passports = {}
         for seed in seeds:
-            drawing = sampler.draw(seed)
+            drawing = sampler.draw(seed, start, field)
             images.append(drawing.image)
             self._passports[seed] = write_passport(drawing, self.store.numbers, sampler.novelty(drawing.image))
         return torch.cat(images)
@@ -119,20 +139,29 @@ class PatchDiffusion(Generator):
     def passports(self) -> Mapping[int, Passport]:
         return self._passports
 
-    def passport_photos(self) -> Tensor:
-        return self.store.photos()
+    def passport_photos(self) -> Iterable[Tensor]:
+        return (self.store.photo(number)[0] for number in range(len(self.store.pixels)))
 
     def rebuild(self, passport: Passport) -> Tensor:
-        """The sample (1, c, h, w) from its passport alone: within a grey level of 8 bits nearly everywhere."""
+        """The sample (1, c, h, w) from its passport alone, whatever dials it was drawn with: within a grey level of 8
+        bits nearly everywhere."""
         return rebuild(passport.picture, passport.facts, self.sampler())
 
-    def sampler(self) -> AlignedSampler:
-        """The prepared photos; built at the first call and again when other photos were loaded."""
-        if self._sampler is None or self._sampler_of is not self.store.pixels:
-            store, set_to, kept = self.store, self.settings, self.store.kept
-            variant = Variant(**set_to.model_dump(include=set(Variant.__dataclass_fields__)))
-            self._sampler = AlignedSampler(store.photos()[kept], store.poses[kept], store.lights[kept], variant)
-            self._sampler_of = store.pixels
+    def sampler(self, controls: PatchDiffusionControls | None = None) -> AlignedSampler:
+        """The prepared photos; built at the first call, and again for other dials or other photos."""
+        variant = Variant(**self.settings.model_dump(include=set(Variant.__dataclass_fields__)))
+        if controls is not None:
+            dials = controls.model_dump(include=set(Variant.__dataclass_fields__), exclude_none=True)
+            variant = replace(variant, **dials)
+        if (
+            self._sampler is None
+            or self._sampler_of is None
+            or self._sampler_of[0] is not self.store.pixels
+            or (self._sampler_of[1] != variant)
+        ):
+            self._sampler = None  # frees its memory before the next is built
+            self._sampler = AlignedSampler(AlignedPhotos(self.store), variant)
+            self._sampler_of = self.store.pixels, variant
         return self._sampler
 
     def _check_memory(self, photos: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
@@ -14,16 +15,16 @@ from handful.core.workspace import write_atomically
 from handful.generators.base import Passport
 
 
-def write_legend(out: Path, photos: Tensor, trained: RunManifest) -> None:
+def write_legend(out: Path, photos: Iterable[Tensor], trained: RunManifest) -> None:
     """Names the photos that passports count by the hash of their pixels.
 
     Args:
-        photos: (n, c, h, w) in [-1, 1], in the order that passports count.
+        photos: each (c, h, w) in [-1, 1], in the order that passports count.
 
     Raises:
         UserError: one of them is not a training photo of the run.
     """
-    hashes = tuple(pixels_sha256(unit_to_integers(photo, trained.bit_depth)) for photo in photos.cpu().numpy())
+    hashes = tuple(pixels_sha256(unit_to_integers(photo.cpu().numpy(), trained.bit_depth)) for photo in photos)
     if trained.training_pixels and (foreign := set(hashes) - set(trained.training_pixels)):
         raise UserError(
             f"{trained.run_id} would draw on {len(foreign)} picture(s) that are no training photos of it, for example "

@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from handful.core.seeds import torch_stream
+from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos, shrink
 from handful.generators.patch_diffusion_parts.global_state import GlobalState, GlobalStates
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.posterior import Level
-from handful.generators.patch_diffusion_parts.pyramid import Pyramid, agree, double
-from handful.generators.patch_diffusion_parts.registration import inside, redo, undo
+from handful.generators.patch_diffusion_parts.pyramid import agree, double, to_cells
+from handful.generators.patch_diffusion_parts.registration import redo
+from handful.generators.patch_diffusion_parts.start import Start, only
 
 LEAST_TO_EXCLUDE = 10
 """With fewer photos than this, too few would be left if those of the mixture were kept out."""
@@ -31,6 +33,7 @@ class Variant:
     mixture_nearest: int
     steps: int
     fairness: float
+    temperature: float
     exclude_mixed: bool
 
 
@@ -43,79 +46,120 @@ class Drawing:
     state: GlobalState
     weights: tuple[Tensor, ...]
     """For each level above the coarsest: (rows, columns, n), the photos' weights in the last step."""
+    field: Tensor | None = None
+    """(c, terms): log gain of the light that was followed; None: that of the mixture."""
+    start: Start | None = None
 
 
 class AlignedSampler:
     """Photos in one view and under one light, prepared at every level of the pyramid."""
 
-    def __init__(self, photos: Tensor, poses: Tensor, lights: Tensor, variant: Variant) -> None:
-        """Args:
-        photos: (n, c, h, w) in [-1, 1] as the camera gave them.
-        poses: (n, 3): how each lies against the shared view.
-        lights: (n, c, 6): log gain of each over the light that they share.
-        """
-        self.variant, self.count, self.poses, self.lights = variant, len(photos), poses, lights
-        self.pyramid = Pyramid.of(*photos.shape[2:])
-        self._small = _at_32_px(photos).flatten(1)
+    def __init__(self, photos: AlignedPhotos, variant: Variant) -> None:
+        self.photos, self.variant, self.count = photos, variant, len(photos)
+        self.pyramid, self.poses, self.lights = photos.pyramid, photos.poses, photos.lights
+        self._small = photos.at_32_px()
         between = torch.cdist(self._small, self._small)
         between.fill_diagonal_(torch.inf)
         self._usual_distance = between.min(1).values.median() if self.count > 1 else torch.tensor(1.0)
-        moved = poses.abs().sum(1) > 0
-        photos = photos.clone()
-        outside: list[Tensor | None] = [None] * self.pyramid.levels
-        if bool(moved.any()):
-            photos[moved] = undo(photos[moved], poses[moved])
-            outside = list(self.pyramid.build((~inside(poses, *photos.shape[2:])).float()))
-        self.states = GlobalStates(self.pyramid.build(photos)[0], variant.mixture_photos, variant.mixture_nearest)
-        for photo, light in zip(photos, lights, strict=True):
-            photo.copy_(relight(photo, gain(-light, *photo.shape[1:])))
-        coarsest, *finer = self.pyramid.build(photos)
-        self.coarse_mean = coarsest.mean(0, keepdim=True)
-        self.coarse_centred = coarsest - self.coarse_mean
-        self.levels = [Level(level, _cell_px(level), variant.patch_px) for level in finer]
+        lit, coarse, cells = self._read(photos)
+        self.states = GlobalStates(lit, variant.mixture_photos, variant.mixture_nearest)
+        self.coarse_mean = coarse.mean(0, keepdim=True)
+        self.coarse_centred = coarse - self.coarse_mean
+        channels = coarse.shape[1]
+        self.levels = []
+        for number in range(1, self.pyramid.levels):
+            cell_px = _cell_px(self.pyramid.size(number))
+            self.levels.append(Level.of_cells(cells.pop(0), cell_px, variant.patch_px, channels))
         self.outside = [
             None if mask is None else _cells_outside(mask, level.cell_px)
-            for mask, level in zip(outside[1:], self.levels, strict=True)
+            for mask, level in zip(photos.outside()[1:], self.levels, strict=True)
         ]
 
-    def draw(self, seed: int) -> Drawing:
-        """The sample of a seed."""
-        state = self.states.draw(torch_stream(seed, "patch_diffusion/state"))
-        image, weights = self._coarsest(state), []
-        for number, level in enumerate(self.levels, start=1):
-            noise = torch.randn(level.mean.shape, generator=torch_stream(seed, "patch_diffusion/noise", number))
-            image, last = self._refine(level, image, noise.to(image), self._forbidden(number - 1, state))
-            weights.append(last)
-        return Drawing(self._finish(image, state), state, tuple(weights))
+    def _read(self, photos: AlignedPhotos) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Reads the photos one by one: the coarsest level as lit and without light, and the cells of the others."""
+        lit_ones, coarse_ones, cells = [], [], []
+        for index in range(self.count):
+            lit = photos.lit(index)
+            lit_ones.append(self.pyramid.build(lit)[0])
+            coarsest, *finer = photos.levels(lit, index)
+            coarse_ones.append(coarsest)
+            for place, level in enumerate(finer):
+                own = to_cells(level, _cell_px(level.shape[2:]))
+                if index == 0:
+                    cells.append(own.new_empty(*own.shape[:2], self.count, own.shape[3]))
+                cells[place][:, :, index] = own[:, :, 0]
+        return torch.cat(lit_ones), torch.cat(coarse_ones), cells
 
-    def assemble(self, state: GlobalState, weights: Sequence[Tensor]) -> Tensor:
+    def draw(self, seed: int, start: Start | None = None, field: Tensor | None = None) -> Drawing:
+        """The sample of a seed.
+
+        Args:
+            start: the photo that it starts from; None: a mixture of several.
+            field: (c, terms): log gain of the light to follow; None: that of the mixture.
+        """
+        state, kept, first_noise = self.states.draw(torch_stream(seed, "patch_diffusion/state")), 0, _NOISE_START
+        regions: Sequence[Tensor | None] = [None] * len(self.levels)
+        if start is not None:
+            state = GlobalState.of_one(start.index, self.count)
+            kept, first_noise = start.reach(len(self.levels), _NOISE_START, _NOISE_END)
+            cells_px = [level.cell_px for level in self.levels]
+            regions = start.cells(self.pyramid, self.poses[start.index], cells_px)
+        image, weights = self._coarsest(state), []
+        for number, level in enumerate(self.levels):
+            noise = torch.randn(level.mean.shape, generator=torch_stream(seed, "patch_diffusion/noise", number + 1))
+            taus = geometric(first_noise if number == kept else _NOISE_START, _NOISE_END, self.variant.steps)
+            z, region, own = double(image), regions[number], None
+            if start is not None:
+                own = only(start.index, level.rows, level.columns, self.count, z.device)
+                if number < kept:
+                    image = level.blend(own)
+                    weights.append(own)
+                    continue
+                if number == kept:
+                    z = level.blend(own)
+                elif region is not None:
+                    z = torch.where(_spread(region, level.cell_px), z, level.blend(own))
+            z = z + taus[0] * noise.to(z)
+            image, last = self._refine(level, image, z, taus, self._forbidden(number, state, start), region, own)
+            weights.append(last)
+        return Drawing(self._finish(image, state, field, start), state, tuple(weights), field, start)
+
+    def assemble(
+        self, state: GlobalState, weights: Sequence[Tensor], field: Tensor | None = None, start: Start | None = None
+    ) -> Tensor:
         """The sample (1, c, h, w) of a global state and the weights of each level above the coarsest."""
         image = self._coarsest(state)
         for level, known in zip(self.levels, weights, strict=True):
             image = agree(level.blend(known.to(image)), image)
-        return self._finish(image, state)
+        return self._finish(image, state, field, start)
 
     def novelty(self, image: Tensor) -> float:
         """Distance of (1, c, h, w) to its nearest photo over that of a photo to its nearest other, at 32 px."""
-        nearest = torch.cdist(_at_32_px(image).flatten(1), self._small).min()
+        nearest = torch.cdist(shrink(image).flatten(1), self._small).min()
         return float(nearest / self._usual_distance.clamp(min=1e-6))
 
     def _coarsest(self, state: GlobalState) -> Tensor:
         shares = state.shares.to(self.coarse_mean)
         return self.coarse_mean + torch.einsum("n,nchw->chw", shares, self.coarse_centred)
 
-    def _finish(self, image: Tensor, state: GlobalState) -> Tensor:
-        """The sample as the camera would have seen it: lit, and where its mixed photos lie, not in the shared view."""
+    def _finish(self, image: Tensor, state: GlobalState, field: Tensor | None, start: Start | None) -> Tensor:
+        """The sample as the camera would have seen it: lit, and where its mixed photos lie, not in the shared view.
+        Where nothing may change, the photo that it starts from."""
         image = self.pyramid.crop(image)
-        light = torch.einsum("n,nci->ci", state.shares.to(self.lights), self.lights)
+        light = torch.einsum("n,nci->ci", state.shares.to(self.lights), self.lights) if field is None else field
         image = relight(image, gain(light, *image.shape[2:])).clamp(-1, 1)
-        return redo(image, state.mix_weights.to(self.poses) @ self.poses[state.mixed]).clamp(-1, 1)
+        image = redo(image, state.mix_weights.to(self.poses) @ self.poses[state.mixed]).clamp(-1, 1)
+        if start is None or field is not None or (start.region is None and start.noise > 0):
+            return image
+        photo = self.photos.photo(start.index)
+        return photo if start.region is None or start.noise == 0 else torch.where(start.region, image, photo)
 
-    def _forbidden(self, level: int, state: GlobalState) -> Tensor:
+    def _forbidden(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
         """0 where a photo may be used and -inf where not, (n,) or (rows, columns, n): those that were mixed, and places
-        that lie outside a photo, unless they lie outside every other."""
+        that lie outside a photo, unless they lie outside every other. Of few photos the one that a drawing starts from
+        is kept out as well: else nothing would change."""
         banned = torch.zeros(self.count, dtype=torch.bool, device=self.coarse_mean.device)
-        if self.variant.exclude_mixed and self.count >= LEAST_TO_EXCLUDE:
+        if self.variant.exclude_mixed and self.count >= (LEAST_TO_EXCLUDE if start is None else 2):
             banned[state.mixed] = True
         outside = self.outside[level]
         if outside is not None:
@@ -123,14 +167,31 @@ class AlignedSampler:
             banned = torch.where(wide.all(2, keepdim=True), banned, wide)
         return torch.zeros(banned.shape, device=banned.device).masked_fill_(banned, -torch.inf)
 
-    def _refine(self, level: Level, coarser: Tensor, noise: Tensor, forbidden: Tensor) -> tuple[Tensor, Tensor]:
-        """One level from noise: (finished coarser level, noise) -> (this level, weights of the last step)."""
-        taus = geometric(_NOISE_START, _NOISE_END, self.variant.steps)
-        z = double(coarser) + taus[0] * noise
+    def _refine(
+        self,
+        level: Level,
+        coarser: Tensor,
+        z: Tensor,
+        taus: Sequence[float],
+        forbidden: Tensor,
+        region: Tensor | None,
+        own: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """One level from noise: its image, which agrees with the finished coarser one, and weights of the last step.
+
+        Args:
+            z: (1, c, h, w) with noise of standard deviation taus[0].
+            region: cells (rows, columns) that may change; None: all.
+            own: (rows, columns, n): weights of the others.
+        """
         for step, tau in enumerate(taus):
             last = step == len(taus) - 1
             logits = level.logits(z, tau, 0.0 if last else self.variant.fairness)
+            if not last and self.variant.temperature != 1:
+                logits = logits / self.variant.temperature
             weights = torch.softmax(logits + forbidden, dim=2)
+            if region is not None and own is not None:
+                weights = torch.where(region[:, :, None], weights, own)
             x0 = agree(level.blend(weights), coarser)
             if not last:
                 z = x0 + taus[step + 1] / tau * (z - x0)  # DDIM, eta 0: the same noise, less of it
@@ -142,18 +203,17 @@ def geometric(first: float, last: float, count: int) -> list[float]:
     return [last * (first / last) ** (1 - step / (count - 1)) for step in range(count)] if count > 1 else [last]
 
 
-def _at_32_px(images: Tensor) -> Tensor:
-    height, width = images.shape[2:]
-    shrink = min(1.0, 32 / min(height, width))
-    return F.interpolate(images, size=(round(height * shrink), round(width * shrink)), mode="area")
-
-
 def _cells_outside(mask: Tensor, cell_px: int) -> Tensor:
     """Share of each pixel that lies outside (n, 1, h, w) -> whether a cell has any such, (rows, columns, n)."""
     return F.max_pool2d(mask, cell_px)[:, 0].permute(1, 2, 0) > 0
 
 
-def _cell_px(level: Tensor) -> int:
-    """Side of the cells that share weights: exact where the level is small, coarser where that is not seen."""
-    short = min(level.shape[2:])
-    return 1 if short <= _EXACT_SIDE_PX else 2
+def _spread(cells: Tensor, cell_px: int) -> Tensor:
+    """Cells (rows, columns) as pixels (h, w)."""
+    return cells.repeat_interleave(cell_px, 0).repeat_interleave(cell_px, 1)
+
+
+def _cell_px(size: Sequence[int]) -> int:
+    """Side of the cells that share weights at a level (h, w): exact where it is small, coarser where that is not
+    seen."""
+    return 1 if min(size) <= _EXACT_SIDE_PX else 2

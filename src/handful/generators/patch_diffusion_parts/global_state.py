@@ -31,6 +31,13 @@ class GlobalState:
     mix_weights: Tensor
     """(mixed,): their weights, which sum to 1."""
 
+    @classmethod
+    def of_one(cls, index: int, count: int) -> GlobalState:
+        """The state of a photo itself."""
+        shares = torch.zeros(count)
+        shares[index] = 1
+        return cls(shares, torch.tensor([index]), torch.ones(1))
+
 
 class GlobalStates:
     """Draws global states from the photos at the coarsest level."""

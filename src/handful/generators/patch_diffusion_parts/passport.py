@@ -10,6 +10,8 @@ then that level's other maps, its weights, and the same for each coarser level. 
 
 from __future__ import annotations
 
+import base64
+import zlib
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from torch import Tensor
 from handful.generators.base import Passport
 from handful.generators.patch_diffusion_parts.aligned import AlignedSampler, Drawing
 from handful.generators.patch_diffusion_parts.global_state import GlobalState
+from handful.generators.patch_diffusion_parts.start import Start
 
 TOP = 4
 _STEPS = 255
@@ -60,6 +63,10 @@ def write_passport(drawing: Drawing, numbers: Tensor, novelty: float) -> Passpor
         "mixed": numbers.cpu()[drawing.state.mixed].tolist(),
         "mix_weights": [round(float(weight), 8) for weight in drawing.state.mix_weights],
     }
+    if drawing.field is not None:
+        facts["field"] = [[round(float(value), 8) for value in channel] for channel in drawing.field]
+    if drawing.start is not None:
+        facts["start"] = _start_facts(drawing.start, numbers)
     return Passport(
         picture=np.concatenate(blocks),
         facts=facts,
@@ -89,7 +96,27 @@ def rebuild(picture: np.ndarray[Any, Any], facts: dict[str, Any], sampler: Align
         mixed=place[torch.tensor(facts["mixed"])],
         mix_weights=torch.tensor(facts["mix_weights"]),
     )
-    return sampler.assemble(state, weights[::-1])
+    field = torch.tensor(facts["field"]) if "field" in facts else None
+    start = _read_start(facts["start"], place, sampler) if "start" in facts else None
+    return sampler.assemble(state, weights[::-1], field, start)
+
+
+def _start_facts(start: Start, numbers: Tensor) -> dict[str, Any]:
+    """Which photo was kept, and where: the bits of the region's rows, packed and encoded for text."""
+    facts: dict[str, Any] = {"photo": int(numbers[start.index]), "noise": start.noise}
+    if start.region is not None:
+        packed = zlib.compress(np.packbits(start.region.cpu().numpy()).tobytes())
+        facts["region"] = base64.b64encode(packed).decode("ascii")
+    return facts
+
+
+def _read_start(facts: dict[str, Any], place: Tensor, sampler: AlignedSampler) -> Start:
+    region = None
+    if "region" in facts:
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(facts["region"])), np.uint8)
+        height, width = sampler.pyramid.height, sampler.pyramid.width
+        region = torch.from_numpy(np.unpackbits(packed, count=height * width).reshape(height, width) > 0)
+    return Start(int(place[facts["photo"]]), float(facts["noise"]), region)
 
 
 def largest_region(sources: np.ndarray[Any, Any]) -> float:

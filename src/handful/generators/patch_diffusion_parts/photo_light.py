@@ -15,6 +15,7 @@ from handful.light.slow import FLAT_DEGREE, SLOW_DEGREE, fit_falloff, fit_slow_l
 from handful.light.view import View
 
 _SIDE = 24
+_SLOW_TERMS = 6
 _BLACK, _WHITE = 0.02, 0.998
 """Grey values (0 to 1) between which a ratio says something."""
 
@@ -32,19 +33,21 @@ def measure_light(photos: Tensor, agreement: Tensor) -> Tensor:
     return (coefficients - coefficients.mean(0)).float().to(photos.device)
 
 
-def field_gain(field: Tensor, height: int, width: int) -> Tensor:
-    """The smooth gains (c, height, width) that a picture of light (c, h, w) in [-1, 1] shows; 1 in their middle."""
+def measure_field(field: Tensor) -> Tensor:
+    """Coefficients (c, 15) of the log of the smooth light that a picture (c, h, w) in [-1, 1] shows; mean 0."""
     grey, known = _grey(field[None])
     terms = polynomial_terms(_SIDE, _SIDE, FLAT_DEGREE)
     coefficients = fit_falloff(grey[0].clamp(min=_BLACK).log(), known[0], terms)
-    coefficients[:, 0] = 0  # how bright the picture is says nothing about the lamp
-    return torch.tensordot(coefficients, polynomial_terms(height, width, FLAT_DEGREE), dims=1).exp().to(field)
+    coefficients[:, 0] = 0  # how bright the picture is says nothing of the lamp
+    return coefficients.float().to(field.device)
 
 
 def gain(coefficients: Tensor, height: int, width: int) -> Tensor:
-    """The gain itself: (..., c, 6) -> (..., c, height, width)."""
-    terms = polynomial_terms(height, width, SLOW_DEGREE).to(coefficients)
-    return torch.tensordot(coefficients, terms, dims=1).exp()
+    """The gain itself: (..., c, 6) of a photo's light or (..., c, 15) of a field -> (..., c, height, width)."""
+    degree = SLOW_DEGREE if coefficients.shape[-1] == _SLOW_TERMS else FLAT_DEGREE
+    terms = polynomial_terms(height, width, degree).to(coefficients)
+    gains: Tensor = torch.tensordot(coefficients, terms, dims=1).exp()
+    return gains
 
 
 def relight(image: Tensor, gains: Tensor) -> Tensor:

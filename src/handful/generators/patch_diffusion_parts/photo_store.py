@@ -12,6 +12,8 @@ from handful.generators.patch_diffusion_parts.photo_light import measure_light
 from handful.generators.patch_diffusion_parts.registration import register, undo
 
 _TOP_16, _TOP_8 = 65535, 255
+_SAME = 1.5 / _TOP_16
+"""Difference of grey values that rounding to 16 bits explains; steps of 16 bits are 2 / 65535."""
 _OUTLIER = 5.0
 """A photo is an outlier when its nearest other is this many times farther than is usual."""
 _LEAST_FOR_OUTLIERS = 8
@@ -46,11 +48,19 @@ class PhotoStore(nn.Module):
         """Which of all photos the kept ones are."""
         return self.kept.nonzero().flatten()
 
-    def photos(self) -> Tensor:
-        """All photos as they were given: float32 (n, c, h, w) in [-1, 1], to within 16 bits."""
-        if self.pixels.dtype == torch.uint8:
-            return self.pixels.float() * (2 / _TOP_8) - 1
-        return (self.pixels.float() + 2**15) * (2 / _TOP_16) - 1
+    def photo(self, number: int) -> Tensor:
+        """A photo as it was given: float32 (1, c, h, w) in [-1, 1], to within 16 bits."""
+        pixels = self.pixels[number : number + 1]
+        if pixels.dtype == torch.uint8:
+            return pixels.float() * (2 / _TOP_8) - 1
+        return (pixels.float() + 2**15) * (2 / _TOP_16) - 1
+
+    def find(self, photo: Tensor) -> int | None:
+        """The number of the photo (c, h, w) that has these very pixels, None where none has."""
+        if photo.shape != self.pixels.shape[1:]:
+            return None
+        near = (number for number in range(len(self.pixels)) if (self.photo(number)[0] - photo).abs().max() < _SAME)
+        return next(near, None)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         for name, buffer in list(self.named_buffers()):

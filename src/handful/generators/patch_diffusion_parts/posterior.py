@@ -26,6 +26,9 @@ _BAND_BYTES = 8 * 2**20
 class Level:
     """The photos at one level of the pyramid, laid out for the posterior mean."""
 
+    residuals: Tensor
+    """(rows, columns, n, k): what lies in each cell of each photo, less the photos' mean."""
+
     def __init__(self, photos: Tensor, cell_px: int, patch_px: int, dtype: torch.dtype = torch.float32) -> None:
         """Args:
         photos: (n, c, h, w), h and w multiples of `cell_px`.
@@ -33,12 +36,30 @@ class Level:
         patch_px: wanted side of a patch; the nearest odd number of cells is taken.
         dtype: in which the photos' differences from their mean are kept.
         """
-        self.channels, self.cell_px = photos.shape[1], cell_px
+        n, channels, height, width = photos.shape
+        cells = torch.empty(height // cell_px, width // cell_px, n, channels * cell_px**2, device=photos.device)
+        for index, photo in enumerate(photos):
+            cells[:, :, index] = to_cells(photo[None], cell_px)[:, :, 0]
+        self._lay_out(cells, cell_px, patch_px, channels)
+        self.residuals = self.residuals.to(dtype)
+
+    @classmethod
+    def of_cells(cls, cells: Tensor, cell_px: int, patch_px: int, channels: int) -> Level:
+        """A level of photos that lie in cells (rows, columns, n, k) already, which it changes and keeps."""
+        level = cls.__new__(cls)
+        level._lay_out(cells, cell_px, patch_px, channels)
+        return level
+
+    def _lay_out(self, cells: Tensor, cell_px: int, patch_px: int, channels: int) -> None:
+        self.channels, self.cell_px = channels, cell_px
         self.patch_cells = odd_cells(patch_px, cell_px)
-        self.mean = photos.mean(0, keepdim=True)  # (1, c, h, w)
-        centred = photos - self.mean
-        self.residuals = to_cells(centred, cell_px).to(dtype)  # (rows, columns, n, k)
-        self.energy = box_sum(0.5 * self.residuals.float().square().sum(3), self.patch_cells)  # (rows, columns, n)
+        mean = cells.mean(2, keepdim=True)  # (rows, columns, 1, k)
+        self.mean = from_cells(mean[:, :, 0], cell_px, channels)  # (1, c, h, w)
+        self.residuals = cells.sub_(mean)
+        squares = torch.empty(cells.shape[:3], device=cells.device)
+        for band in self.bands():
+            squares[band] = self.residuals[band].square().sum(3)
+        self.energy = box_sum(squares.mul_(0.5), self.patch_cells)  # (rows, columns, n)
 
     @property
     def rows(self) -> int:
@@ -52,7 +73,7 @@ class Level:
         """Bands of rows that together are the level."""
         row_bytes = self.residuals[0].numel() * 4
         step = max(1, _BAND_BYTES // row_bytes)
-        return [slice(first, first + step) for first in range(0, self.rows, step)]
+        return [slice(first, min(first + step, self.rows)) for first in range(0, self.rows, step)]
 
     def logits(self, z: Tensor, tau: float, fairness: float = 0.0) -> Tensor:
         """log w_n up to a term that all photos share: (1, c, h, w) -> (rows, columns, n).
@@ -69,12 +90,25 @@ class Level:
 
     def blend(self, weights: Tensor) -> Tensor:
         """The photos' weighted mean: (rows, columns, n) -> (1, c, h, w)."""
-        around = _neighbours(weights) if self.cell_px > 1 else weights[:, :, None]  # (rows, columns, 9 or 1, n)
-        share = _bilinear_shares(self.cell_px, self.channels, weights.device)  # (9 or 1, k)
         mixed = torch.empty(self.rows, self.columns, self.residuals.shape[3], device=weights.device)
         for band in self.bands():
-            mixed[band] = (torch.matmul(around[band], self.residuals[band].float()) * share).sum(2)
+            mixed[band] = blend_cells(weights, self.residuals[band].float(), band, self.cell_px, self.channels)
         return self.mean + from_cells(mixed, self.cell_px, self.channels)
+
+
+def blend_cells(weights: Tensor, cells: Tensor, band: slice, cell_px: int, channels: int) -> Tensor:
+    """Weighted mean over photos of what lies in the cells of a band of rows, weights bilinear between cells.
+
+    Args:
+        weights: (rows, columns, n) of the whole level.
+        cells: (rows of the band, columns, n, k) of the band.
+
+    Returns:
+        (rows of the band, columns, k)
+    """
+    around = _neighbours(weights, band) if cell_px > 1 else weights[band][:, :, None]  # (rows, columns, 9 or 1, n)
+    share = _bilinear_shares(cell_px, channels, weights.device)  # (9 or 1, k)
+    return (torch.matmul(around, cells) * share).sum(2)
 
 
 def odd_cells(patch_px: int, cell_px: int) -> int:
@@ -82,10 +116,11 @@ def odd_cells(patch_px: int, cell_px: int) -> int:
     return max(1, 2 * round((patch_px / cell_px - 1) / 2) + 1)
 
 
-def _neighbours(weights: Tensor) -> Tensor:
-    """(rows, columns, n) -> (rows, columns, 9, n): of each cell and the eight around it; borders repeat."""
+def _neighbours(weights: Tensor, band: slice) -> Tensor:
+    """(rows, columns, n) -> (rows of the band, columns, 9, n): of each cell and the eight around; borders repeat."""
     rows, columns, _ = weights.shape
-    down = [torch.arange(rows, device=weights.device).add(step).clamp(0, rows - 1) for step in (-1, 0, 1)]
+    own = torch.arange(band.start, band.stop, device=weights.device)
+    down = [own.add(step).clamp(0, rows - 1) for step in (-1, 0, 1)]
     across = [torch.arange(columns, device=weights.device).add(step).clamp(0, columns - 1) for step in (-1, 0, 1)]
     return torch.stack([weights[i][:, j] for i in down for j in across], dim=2)
 

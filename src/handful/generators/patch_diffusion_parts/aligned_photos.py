@@ -1,0 +1,59 @@
+"""The photos of a store in one view and under one light, made from their integers whenever they are read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from handful.generators.patch_diffusion_parts.photo_light import gain, relight
+from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
+from handful.generators.patch_diffusion_parts.pyramid import Pyramid
+from handful.generators.patch_diffusion_parts.registration import inside, undo
+
+
+class AlignedPhotos:
+    """Those photos that samples are drawn from, counted from 0. Nothing but what the store holds is kept."""
+
+    def __init__(self, store: PhotoStore) -> None:
+        self._store = store
+        self.numbers = store.numbers
+        """(n,): which photo of the store each is."""
+        self.poses, self.lights = store.poses[self.numbers], store.lights[self.numbers]
+        self.pyramid = Pyramid.of(*store.pixels.shape[2:])
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def photo(self, index: int) -> Tensor:
+        """(1, c, h, w) as the camera gave it."""
+        return self._store.photo(int(self.numbers[index]))
+
+    def lit(self, index: int) -> Tensor:
+        """(1, c, h, w) in the shared view, under its own light."""
+        return undo(self.photo(index), self.poses[index : index + 1])
+
+    def levels(self, lit: Tensor, index: int) -> list[Tensor]:
+        """What `lit` gave of a photo, under the light that all share, at every level, coarsest first."""
+        return self.pyramid.build(relight(lit, gain(-self.lights[index], *lit.shape[2:])))
+
+    def outside(self) -> list[Tensor | None]:
+        """At every level the share (n, 1, h, w) of each pixel that lies outside each photo; None where nothing does."""
+        if not bool((self.poses != 0).any()):
+            return [None] * self.pyramid.levels
+        masks = [
+            self.pyramid.build((~inside(pose[None], self.pyramid.height, self.pyramid.width)).float())
+            for pose in self.poses
+        ]
+        return [torch.cat(level) for level in zip(*masks, strict=True)]
+
+    def at_32_px(self) -> Tensor:
+        """(n, ...): the photos as the camera gave them, shrunk to 32 px on the short side and flattened."""
+        return torch.cat([shrink(self.photo(index)).flatten(1) for index in range(len(self))])
+
+
+def shrink(images: Tensor) -> Tensor:
+    """(n, c, h, w) with a short side of 32 px, or as they are where that is shorter."""
+    height, width = images.shape[2:]
+    share = min(1.0, 32 / min(height, width))
+    return F.interpolate(images, size=(round(height * share), round(width * share)), mode="area")
