@@ -12,6 +12,7 @@ from handful.core.artifacts import (
     PassportLegend,
     RunManifest,
     SampleManifest,
+    SampleRow,
     read_sample_rows,
 )
 from handful.core.errors import UserError, nearest_name
@@ -68,37 +69,47 @@ def _of_set(photo: str, folder: Path) -> Withdrawal:
         return Withdrawal(folder, trained, files, False, len(rows))
     known = PassportLegend.read(folder / PASSPORTS).photos
     numbers = {number for number, pixels in enumerate(known) if pixels in hashes}
-    files = tuple(
-        row.file
-        for row in rows.values()
-        if (row.passport is None and trained) or (row.passport is not None and numbers & set(row.passport.drew_on))
-    )
+    files = tuple(row.file for row in rows.values() if _drew_on(row, hashes, numbers, trained))
     return Withdrawal(folder, trained, files, True, len(rows))
+
+
+def _drew_on(row: SampleRow, hashes: set[str], numbers: set[int], trained: bool) -> bool:
+    """Whether a sample has anything of the photo with one of these hashes, or numbers in the legend.
+
+    Args:
+        trained: whether any sample of its set may have; counts where the row does not say.
+    """
+    if row.placements:  # a photo, and what was put into it
+        return bool(hashes & {row.source, *(placement.photo_pixels_sha256 for placement in row.placements)})
+    return bool(numbers & set(row.passport.drew_on)) if row.passport is not None else trained
 
 
 def _hashes(photo: str, folder: Path, manifest: SampleManifest) -> set[str]:
     """Pixel hashes of the images that were made from a photo."""
-    dataset = _dataset(folder, manifest)
-    images = dataset.images if dataset is not None else ()
-    named = {image.pixels_sha256 for image in images if image.photo == photo or Path(image.photo).name == photo}
+    named_images = _names(folder, manifest)
+    named = {pixels for pixels, name in named_images if photo in (name, Path(name).name)}
     if named:
         return named
-    known = {image.pixels_sha256 for image in images} | set(manifest.training_pixels)
+    known = {pixels for pixels, _ in named_images} | set(manifest.training_pixels)
     if len(photo) >= _LEAST_HASH and (found := {pixels for pixels in known if pixels.startswith(photo.lower())}):
         return found
-    near = nearest_name(photo, [image.photo for image in images])
+    near = nearest_name(photo, [name for _, name in named_images])
     raise UserError(
         f"No photo of {folder.name} is called {photo}.",
-        f"Its data set has {len(images)} image(s), by the names in dataset.json, or by {_LEAST_HASH} or more digits of "
-        "pixels_sha256.",
+        f"{len(named_images)} photo(s) are known by name, all by {_LEAST_HASH} or more digits of pixels_sha256.",
         f"Did you mean '{near}'?" if near else "Check the name in 2_dataset/dataset.json.",
     )
 
 
-def _dataset(folder: Path, manifest: SampleManifest) -> DatasetManifest | None:
-    """The data set of a set of samples, where its run is still in the workspace."""
+def _names(folder: Path, manifest: SampleManifest) -> list[tuple[str, str]]:
+    """Pixel hash and name of every image: from the set's own legend, or from the data set of its run where that is
+    still in the workspace."""
+    legend = folder / PASSPORTS / PassportLegend.file_name
+    if legend.is_file() and (known := PassportLegend.read(folder / PASSPORTS)).names:
+        return list(zip(known.photos, known.names, strict=True))
     try:
         run = RunManifest.read(Workspace(folder.resolve().parent.parent).train / manifest.run_id)
-        return DatasetManifest.read(Path(run.dataset_folder))
+        dataset = DatasetManifest.read(Path(run.dataset_folder))
     except UserError:
-        return None
+        return []
+    return [(image.pixels_sha256, image.photo) for image in dataset.images]

@@ -170,9 +170,10 @@ def _read_drawn(folder: Path, photos: Photos, count: int | None) -> Samples:
             f"{SampleManifest.file_name} beside it states {manifest.count}.",
             "Draw the samples again with `handful sample`.",
         )
+    beside = {file for row in rows.values() for file in (row.mask, row.passport.file if row.passport else None)}
     for path in list_photo_files(folder):
         file = path.relative_to(folder).as_posix()
-        if file not in rows:
+        if file not in rows and file not in beside:
             raise UserError(
                 f"{path} is not among the {len(rows)} samples that {SAMPLE_ROWS} lists.",
                 "A folder of samples holds generated images only; a photo among them would flatter the scores.",
