@@ -117,7 +117,11 @@ def index_map(regions: Sequence[Region], kinds: Sequence[str], folder: Path, siz
     Raises:
         UserError: as `Region.rasterise`.
     """
-    masks = [(kinds.index(region.kind) + 1, region.rasterise(folder, size)) for region in regions]
+    return merge_masks([(kinds.index(one.kind) + 1, one.rasterise(folder, size)) for one in regions], size)
+
+
+def merge_masks(masks: Sequence[tuple[int, Mask]], size: Size) -> IndexMap:
+    """Masks with their numbers -> one map, as `index_map`."""
     found: IndexMap = np.zeros((size.height, size.width), np.uint8)
     for number, mask in sorted(masks, key=lambda one: -int(one[1].sum())):
         found[mask] = number

@@ -7,7 +7,19 @@ from pathlib import Path, PurePosixPath
 from handful.core.decode import EXTENSIONS
 from handful.core.errors import UserError
 from handful.core.labels import GOOD, Region
-from handful.photos.layout_tree import Entry, Found, Tree, is_good, is_split, kind_of, some, splits, stem
+from handful.photos.layout_tree import (
+    Entry,
+    Found,
+    Tree,
+    is_good,
+    is_split,
+    kind_of,
+    some,
+    splits,
+    stem,
+    warn_bare,
+    warn_orphans,
+)
 
 MASK_FOLDERS = ("masks", "mask")
 KINDS_FILE = "kinds.txt"
@@ -76,14 +88,14 @@ def read_masks(tree: Tree) -> Found:
         else:
             kind = DEFECT if label in (None, GOOD) else str(label)
             found.entries.append(Entry(name, (Region(kind=kind, mask=mask),), label, parts[name]))
-    if bare and not by_folder:
-        found.warnings.append(f"{len(bare)} of {len(photos)} images have no mask and count as good: {some(bare)}.")
+    if not by_folder:
+        warn_bare(found, bare, photos, "mask")
     outlined = [name for name in bare if by_folder and not is_good(_class_folder(name) or "")]
     if outlined:
         found.warnings.append(f"{len(outlined)} images with a defect have no mask: {some(outlined)}.")
-    orphans = [mask for mask, photo in masks.items() if photo is None]
-    if orphans:
-        found.warnings.append(f"{len(orphans)} masks have no photo: {some(orphans)}.")
+    if not of_photo and not by_folder:
+        found.entries.clear()
+    warn_orphans(found, [mask for mask, photo in masks.items() if photo is None], "masks", tree)
     return found
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
 from handful.core.artifacts import Size
 from handful.core.decode import list_photo_files, natural_order
 from handful.core.errors import UserError
-from handful.core.labels import GOOD, MOST_KINDS, LabelledPhoto, LabelSheet, Layout, Region, index_map, label_of
+from handful.core.labels import GOOD, MOST_KINDS, LabelledPhoto, LabelSheet, Layout, Region, label_of, merge_masks
 
 Split = Literal["train", "test"] | None
 
@@ -61,6 +62,53 @@ class Tree:
     def by_stem(self) -> dict[str, str]:
         """Image name without its extension -> image name."""
         return {stem(name): name for name in self.images}
+
+    @cached_property
+    def documents(self) -> dict[str, Any]:
+        """JSON file -> what it holds; files that hold no JSON are left out."""
+        found = {}
+        for name in self.others:
+            if name.lower().endswith(".json"):
+                try:
+                    found[name] = json.loads((self.folder / name).read_bytes())
+                except (OSError, ValueError):
+                    continue
+        return found
+
+    @cached_property
+    def _by_file_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.images:
+            found.setdefault(PurePosixPath(name).name, []).append(name)
+        return found
+
+    def find_image(self, file: str, annotation: str) -> str | None:
+        """The image that an annotation file means by a path; None where there is none.
+
+        The path may count from the annotation's folder or from the whole one; else the file name decides, and of
+        several files of that name the one in the annotation's part (train, val, test).
+
+        Raises:
+            UserError: several files fit.
+        """
+        plain = PurePosixPath(file.replace("\\", "/"))
+        known = set(self.images)
+        for name in (PurePosixPath(annotation).parent / plain, plain):
+            if str(name) in known:
+                return str(name)
+        fitting = self._by_file_name.get(plain.name, [])
+        longer = [name for name in fitting if name.endswith(f"/{plain}")]
+        fitting = longer or fitting
+        if len(fitting) > 1:
+            part = split_word(annotation)
+            fitting = [name for name in fitting if split_part(name) == part] if part else fitting
+        if len(fitting) > 1:
+            raise UserError(
+                f"{annotation} names the image {file}, and {len(fitting)} files fit: {some(fitting)}.",
+                "A path in an annotation names 1 image.",
+                f"Write the path as it is below {self.folder}, or rename the images.",
+            )
+        return fitting[0] if fitting else None
 
     def size(self, name: str) -> Size | None:
         """Of an image, upright; None where it cannot be read."""
@@ -114,15 +162,25 @@ def split_part(name: str) -> str | None:
     return next((_SPLITS[part.lower()] for part in PurePosixPath(name).parts[:-1] if part.lower() in _SPLITS), None)
 
 
+def split_word(name: str) -> str | None:
+    """As `split_part`, of words in a path: 'annotations/instances_train2017.json' is of the training part."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+
+
 def is_split(part: str) -> bool:
     """Whether a folder's name is that of a part of the data."""
     return part.lower() in _SPLITS
 
 
 def splits(names: Iterable[str]) -> dict[str, Split]:
-    """Name -> split by its folders. Where there is no test part, the validation part is the test; else it is trained
-    on, for whoever tunes on photos has seen them."""
-    parts = {name: split_part(name) for name in names}
+    """Name -> split by its folders."""
+    return settle_parts({name: split_part(name) for name in names})
+
+
+def settle_parts(parts: Mapping[str, str | None]) -> dict[str, Split]:
+    """Name -> split, from train, val and test. Where there is no test part, the validation part is the test; else it is
+    trained on, for whoever tunes on photos has seen them."""
     no_test = "test" not in parts.values()
     return {
         name: None if part is None else "test" if part == "test" or (part == "val" and no_test) else "train"
@@ -133,6 +191,43 @@ def splits(names: Iterable[str]) -> dict[str, Split]:
 def some(names: Sequence[str]) -> str:
     """'3: a, b, c', a few of them by name."""
     return f"{', '.join(names[:_SHOWN])}{f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''}"
+
+
+def check_stated_size(tree: Tree, name: str, width: object, height: object, annotation: str) -> None:
+    """Refuses an annotation that was made on a picture of another size; 0 and nothing state no size.
+
+    Raises:
+        UserError: the photo has another size.
+    """
+    size = tree.size(name)
+    if width and height and size is not None and (width, height) != (size.width, size.height):
+        raise UserError(
+            f"{annotation} states {width}x{height} px for {name}, which is {size} px upright.",
+            "Annotations are of the photo's own size.",
+            "Correct the annotation, or scale its regions to the photo.",
+        )
+
+
+def warn_orphans(found: Found, missing: Sequence[str], what: str, tree: Tree) -> None:
+    """Notes labels whose image is missing; refuses a folder in which no label has an image.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    if missing and not found.entries:
+        raise UserError(
+            f"None of the {len(missing)} {what} in {tree.folder} has its image there: {some(missing)}.",
+            "At least 1 label must have an image.",
+            "Give the folder that holds the images and the labels, or correct the names in the labels.",
+        )
+    if missing:
+        found.warnings.append(f"{len(missing)} {what} have no image: {some(missing)}.")
+
+
+def warn_bare(found: Found, bare: Sequence[str], photos: Sequence[str], what: str) -> None:
+    """Notes images that count as good because nothing is said of them."""
+    if bare:
+        found.warnings.append(f"{len(bare)} of {len(photos)} images have no {what} and count as good: {some(bare)}.")
 
 
 def sheet_of(tree: Tree, layout: Layout, found: Found, photos: Sequence[str]) -> LabelSheet:
@@ -204,7 +299,10 @@ def _settle(
         return None
     for region in entry.regions:
         _check_inside(tree, entry.name, region, size)
-    found = index_map(entry.regions, kinds, tree.folder, size)
+    masks = [region.rasterise(tree.folder, size) for region in entry.regions]
+    regions = tuple(region for region, mask in zip(entry.regions, masks, strict=True) if mask.any())
+    numbers = [kinds.index(region.kind) + 1 for region in entry.regions]
+    found = merge_masks(list(zip(numbers, masks, strict=True)), size)
     label = label_of(found, kinds)
     if label == GOOD:
         if entry.label not in (None, GOOD):
@@ -216,7 +314,7 @@ def _settle(
             "An image is good, or has a defect marked, not both.",
             "Move the image to the folder of its defect, or clear its mask.",
         )
-    return LabelledPhoto(name=entry.name, label=entry.label or label, regions=entry.regions, split=entry.split)
+    return LabelledPhoto(name=entry.name, label=entry.label or label, regions=regions, split=entry.split)
 
 
 def _check_inside(tree: Tree, name: str, region: Region, size: Size) -> None:

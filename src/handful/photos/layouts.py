@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from handful.core.errors import UserError, nearest_name
 from handful.core.labels import LabelSheet, Layout
+from handful.photos import layout_coco, layout_labelme, layout_mvtec, layout_voc, layout_yolo
 from handful.photos.layout_folders import claims_classes, claims_masks, mask_photos, read_classes, read_masks
 from handful.photos.layout_tree import Found, Tree, sheet_of
 
@@ -28,6 +28,11 @@ class _Reader:
 _READERS: dict[Layout, _Reader] = {
     "classes": _Reader(claims_classes, read_classes),
     "masks": _Reader(claims_masks, read_masks, mask_photos, covers=("classes",)),
+    "mvtec": _Reader(layout_mvtec.claims, layout_mvtec.read, layout_mvtec.photos, covers=("classes", "masks")),
+    "coco": _Reader(layout_coco.claims, layout_coco.read),
+    "yolo": _Reader(layout_yolo.claims, layout_yolo.read),
+    "voc": _Reader(layout_voc.claims, layout_voc.read, layout_voc.photos),
+    "labelme": _Reader(layout_labelme.claims, layout_labelme.read),
 }
 
 
@@ -109,7 +114,7 @@ def _settle(tree: Tree, layout: str | None) -> Layout | None:
 
 
 def _find(tree: Tree) -> Layout | None:
-    claimed = [name for name in get_args(Layout) if name in _READERS and _READERS[name].claims(tree)]
+    claimed = [name for name, reader in _READERS.items() if reader.claims(tree)]
     covered = {other for name in claimed for other in _READERS[name].covers}
     left = [name for name in claimed if name not in covered]
     if len(left) > 1:
