@@ -13,7 +13,7 @@ from handful.study.recipes import read_recipe, recipe_names
 def test_a_recipe_is_found_by_its_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "demo" in recipe_names()
-    assert read_recipe("demo")["budget"] == "150s"
+    assert read_recipe("demo")["budget"] == "120s"
 
 
 def test_a_path_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

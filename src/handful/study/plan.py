@@ -23,7 +23,7 @@ from handful.train.settings import TrainSettings
 class CompareSettings(Settings):
     """What `handful compare` does."""
 
-    generators: tuple[str, ...] = Field(("dcgan", "classic", "copies"), min_length=1)
+    generators: tuple[str, ...] = Field(("patch_diffusion", "dcgan", "classic", "copies"), min_length=1)
     """Names, or paths of generator files of your own."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     """One training of each generator for each seed."""
