@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from handful.light.slow import FLAT_DEGREE, SLOW_DEGREE, fit_falloff, fit_slow_light, polynomial_terms
+from handful.light.slow import FLAT_DEGREE, SLOW_DEGREE, fit_slow_light, polynomial_terms
 from handful.light.view import View
 
 _SIDE = 24
@@ -34,10 +34,20 @@ def measure_light(photos: Tensor, agreement: Tensor) -> Tensor:
 
 
 def measure_field(field: Tensor) -> Tensor:
-    """Coefficients (c, 15) of the log of the smooth light that a picture (c, h, w) in [-1, 1] shows; mean 0."""
+    """Coefficients (c, 15) of the log of the smooth light that a picture (c, h, w) in [-1, 1] shows; mean 0.
+
+    Plain least squares: a robust fit would take the ends of a steep light for something that does not belong.
+    """
     grey, known = _grey(field[None])
-    terms = polynomial_terms(_SIDE, _SIDE, FLAT_DEGREE)
-    coefficients = fit_falloff(grey[0].clamp(min=_BLACK).log(), known[0], terms)
+    design = polynomial_terms(_SIDE, _SIDE, FLAT_DEGREE).flatten(1).T  # (places, 15)
+    logs, counts = grey[0].clamp(min=_BLACK).log().flatten(1), known[0].double().flatten(1)
+    ridge = 1e-3 * torch.eye(design.shape[1], dtype=design.dtype)
+    coefficients = torch.stack(
+        [
+            torch.linalg.solve(design.T @ (count[:, None] * design) + ridge, design.T @ (count * log))
+            for log, count in zip(logs, counts, strict=True)
+        ]
+    )
     coefficients[:, 0] = 0  # how bright the picture is says nothing of the lamp
     return coefficients.float().to(field.device)
 
