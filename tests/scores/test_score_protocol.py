@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from handful.core import registry
 from handful.core.artifacts import Size
 from handful.core.config import fingerprint
 from handful.core.errors import UserError
@@ -43,6 +44,12 @@ def test_every_choice_changes_the_fingerprint() -> None:
         plan(find_protocol("heldout-v1"), "inception-2015", CANVAS, 12, 100),
     ]
     assert len({fingerprint(found) for found in plans}) == len(plans)
+
+
+def test_one_photo_is_judged_for_nearness_variety_and_copying() -> None:
+    names = score_names("pixels", find_protocol("single-v1"))
+    sees = {registry.describe("scores", name).facts.get("sees", "closeness") for name in names}
+    assert sees == {"closeness", "variety", "novelty"} and "verbatim" in names
 
 
 def test_an_unknown_protocol_is_refused_with_the_nearest_name() -> None:
