@@ -142,10 +142,11 @@ def shape_piece(
 def _turned(
     planes: Plane, mask: Mask, usable: Mask, size: float, turn_deg: float, reach: int
 ) -> tuple[Plane, Mask, Mask]:
-    """All three about the middle of the mask; the picture by cubic, the masks by linear interpolation."""
+    """All three about the middle pixel of the mask; the picture by cubic, the masks by linear interpolation."""
     rows, columns = np.nonzero(mask)
-    middle = np.array([(rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2])
-    half = np.array([np.ptp(rows) + 1, np.ptp(columns) + 1]) / 2
+    # about a pixel's centre, so that a quarter turn brings pixels onto pixels
+    middle = np.array([(rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2])
+    half = np.array([np.ptp(rows) + 1, np.ptp(columns) + 1]) / 2 + 1
     turn = np.deg2rad(turn_deg)
     cosine, sine = np.cos(turn), np.sin(turn)
     back = np.array([[cosine, sine], [-sine, cosine]]) / size  # (y, x) of the result -> of the cutting

@@ -29,6 +29,8 @@ _LENS_PX = 0.7  # standard deviation: nothing in a photo is sharper than its len
 _SHARE = {"scratch": 0.22, "pit": 0.035, "spot": 0.06, "smear": 0.2, "gap": 0.12}
 """Usual length, of the photo's shorter side."""
 _LEAST_LENGTH_PX = 5.0
+_PLAINER = 0.3  # variance beside a line of material over that on it, at most
+_VISIBLE = 2.0  # mean change of a gap over the standard deviation beside it, at least
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ class DrawnMaker:
         before = photo[window]
         after = before
         if drawing.beside.any():
-            after = after + drawing.beside[..., None] * (_from_beside(photo, top, left, side, length) - after)
+            beside = _from_beside(photo, top, left, side, length)
+            missing = 0.0 if beside is None else float(np.abs(beside - before).mean(axis=2)[drawing.beside > 0.5].mean())
+            if beside is None or missing < _VISIBLE * np.sqrt(_spread(beside)):
+                return "no line of material runs there that could be broken"
+            after = after + drawing.beside[..., None] * (beside - after)
         if drawing.veil.any():
             smooth = ndimage.gaussian_filter(before, (length / 8, length / 8, 0))
             after = after + drawing.veil[..., None] * (smooth - after)
@@ -196,20 +202,30 @@ def _roughness(shape: tuple[int, ...], grain_px: float, random: np.random.Genera
     return noise / max(float(noise.std()), 1e-12)
 
 
-def _from_beside(photo: Plane, top: int, left: int, side: int, length: float) -> Plane:
-    """The photo a defect's length away, across the structure that runs through the place."""
-    here = photo[top : top + side, left : left + side].mean(axis=2)
-    down, right = np.gradient(ndimage.gaussian_filter(here, 2))
+def _from_beside(photo: Plane, top: int, left: int, side: int, length: float) -> Plane | None:
+    """The photo a defect's length away, across the structure that runs through the place, on the plainer side.
+
+    Returns:
+        (side, side, c); None where it is hardly plainer there: then no line of material would be broken.
+    """
+    here = photo[top : top + side, left : left + side]
+    down, right = np.gradient(ndimage.gaussian_filter(here.mean(axis=2), 2))
     across = 0.5 * np.arctan2(2 * (right * down).sum(), (right**2 - down**2).sum())  # of the structure tensor
-    shifts = []
-    for sign in (1, -1):
-        for times in (1.1, 0.8, 0.5):  # as far as the photo reaches
-            by = np.rint(sign * times * length * np.array([np.sin(across), np.cos(across)])).astype(int)
-            row, column = top + by[0], left + by[1]
-            if 0 <= row <= photo.shape[0] - side and 0 <= column <= photo.shape[1] - side:
-                shifts.append(photo[row : row + side, column : column + side])
-                break
-    return shifts[0] if shifts else photo[top : top + side, left : left + side]
+    way = np.array([np.sin(across), np.cos(across)])
+    beside = []
+    for shift in (length, -length):
+        row, column = np.rint(np.array([top, left]) + shift * way).astype(int)
+        if 0 <= row <= photo.shape[0] - side and 0 <= column <= photo.shape[1] - side:
+            beside.append(photo[row : row + side, column : column + side])
+    inner = slice(side // 4, side - side // 4)
+    plainest = min(beside, key=lambda part: _spread(part[inner, inner]), default=None)
+    if plainest is None or _spread(plainest[inner, inner]) > _PLAINER * _spread(here[inner, inner]):
+        return None
+    return plainest
+
+
+def _spread(part: Plane) -> float:
+    return float(part.var(axis=(0, 1)).mean())
 
 
 _KINDS: dict[str, Callable[[tuple[Plane, Plane], float, np.random.Generator], _Drawing]] = {

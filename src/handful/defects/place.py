@@ -17,7 +17,7 @@ from handful.defects.poisson import Plane
 from handful.defects.settings import PlacementSettings
 from handful.defects.sources import SourcePhoto, Sources
 
-TRIES = 30
+TRIES = 50
 """Of one defect on one photo."""
 _PHOTOS = 6
 """Photos that are tried for one image."""

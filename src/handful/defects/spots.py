@@ -14,9 +14,9 @@ from handful.defects.poisson import Plane
 
 _SLACK = 1.25
 """How much worse than the best place, in grey levels, a place may fit."""
-_OWN_SHARE = 0.5
+_OWN_SHARE = 0.3
 """Of the ring's own variance that may stay unexplained."""
-_QUIET = (0.25, 2.5)
+_QUIET = (0.25, 3.0)
 """Quantile of the photo's local variance that counts as texture, and how many times that may stay unexplained: two
 unlike pieces of one texture differ by twice its variance."""
 
@@ -121,7 +121,7 @@ def mask_middle(mask: Mask) -> npt.NDArray[np.float64]:
 def fitting_places(photo: Plane, piece: Piece, allowed: Mask, light: float) -> tuple[Mask, Fit]:
     """Places, among the allowed, where the photo looks as the piece's surroundings do.
 
-    A place fits that is nearly as good as the best, and leaves unexplained no more than half of the ring's own variance
+    A place fits that is nearly as good as the best, and leaves unexplained no more than a share of the ring's own variance
     or, on plain surfaces, no more than their texture does.
 
     Args:
