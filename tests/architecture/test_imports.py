@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "kornia", "scipy", "matplotlib")
+HEAVY = ("torch", "kornia", "scipy", "sklearn", "matplotlib")
 
 
 def loaded_by(code: str) -> set[str]:
@@ -24,6 +24,8 @@ def loaded_by(code: str) -> set[str]:
         ["generators", "--json"],
         ["generators", "dcgan"],
         ["scores", "--json"],
+        ["inspectors", "--json"],
+        ["inspectors", "linear"],
         ["weights", "--json"],
         ["apply", "edit"],
     ],

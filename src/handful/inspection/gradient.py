@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -110,9 +110,18 @@ def predict_network(network: nn.Module, images: Floats, device: str) -> Tensor:
     return torch.cat(outputs)
 
 
+def hide_unseen(logits: Tensor, seen: Iterable[int]) -> Tensor:
+    """Logits (n, 1 + k, ...) in which a class that no training image had has probability 0."""
+    hidden = torch.ones(logits.shape[1], dtype=torch.bool)
+    hidden[list(seen)] = False
+    logits[:, hidden] = -torch.inf
+    return logits
+
+
 @torch.no_grad()
 def initialise(network: nn.Module, seed: int, purpose: str) -> None:
-    """He's initial weights (arXiv 1502.01852) from a stream of `seed`: biases 0, scales of norms 1."""
+    """He's initial weights (arXiv 1502.01852) from a stream of `seed`: biases 0, scales of norms 1; those of `head` a
+    tenth, so that no class is ruled out before anything is learnt."""
     random = torch_stream(seed, purpose)
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
@@ -121,6 +130,8 @@ def initialise(network: nn.Module, seed: int, purpose: str) -> None:
             parameter.fill_(1)
         else:
             nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=random)
+            if name.startswith("head"):
+                parameter.mul_(0.1)
 
 
 class ConvNormRelu(nn.Sequential):

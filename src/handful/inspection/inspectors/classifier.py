@@ -27,6 +27,7 @@ from handful.inspection.gradient import (
     ConvNormRelu,
     Standardise,
     balanced_shares,
+    hide_unseen,
     initialise,
     predict_network,
     train_network,
@@ -82,6 +83,7 @@ class Classifier(Inspector):
         self.settings = settings
         self._network: nn.Module | None = None
         self._fits = 0
+        self._seen: set[int] = set()
 
     def fit(self, train: LabelledSet, weights: Weights | None = None) -> None:
         """As `Inspector.fit`; a second call goes on with the weights of the first and a schedule of its own."""
@@ -104,10 +106,11 @@ class Classifier(Inspector):
             self.device,
         )
         self._fits += 1
+        self._seen |= set(train.labels.tolist())
 
     def predict(self, images: Floats) -> Predictions:
         """As `Inspector.predict`; `defect` is the log of the odds of any defect."""
         assert self._network is not None, "fit comes first"
-        logits = predict_network(self._network, images, self.device).double()
+        logits = hide_unseen(predict_network(self._network, images, self.device).double(), self._seen)
         defect = torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
         return Predictions(defect.numpy(), np.asarray(torch.softmax(logits, dim=1)), None)

@@ -27,6 +27,7 @@ from handful.inspection.gradient import (
     ConvNormRelu,
     Standardise,
     balanced_shares,
+    hide_unseen,
     initialise,
     predict_network,
     train_network,
@@ -34,6 +35,8 @@ from handful.inspection.gradient import (
 from handful.inspection.labelled_set import LabelledSet
 
 FACTS = InspectorFacts(tasks=("binary", "kinds", "masks"), good_only=False, goes_on=True, needs_masks=True)
+
+_GOOD_AT_FIRST = 4.0  # logit: few pixels are defective, which need not be learnt
 
 
 class SegmenterSettings(Settings):
@@ -90,6 +93,7 @@ class Segmenter(Inspector):
         self.settings = settings
         self._network: nn.Module | None = None
         self._fits = 0
+        self._seen: set[int] = set()
 
     def fit(self, train: LabelledSet, weights: Weights | None = None) -> None:
         """As `Inspector.fit`; a second call goes on with the weights of the first and a schedule of its own.
@@ -102,6 +106,8 @@ class Segmenter(Inspector):
         if self._network is None:
             network = SegmenterNetwork(train.images.shape[1], 1 + len(train.kinds), self.settings.width)
             initialise(network, self.seed, "inspection/segmenter")
+            with torch.no_grad():
+                network.head.get_parameter("bias")[0] = _GOOD_AT_FIRST
             self._network = nn.Sequential(Standardise(train.images), network)
             self._network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         train_network(
@@ -116,12 +122,13 @@ class Segmenter(Inspector):
             self.device,
         )
         self._fits += 1
+        self._seen |= set(train.labels.tolist())
 
     def predict(self, images: Floats) -> Predictions:
         """As `Inspector.predict`; maps hold the log of the odds of any defect, `defect` the mean of their top, and
         `kinds` the mean of the probabilities there."""
         assert self._network is not None, "fit comes first"
-        logits = predict_network(self._network, images, self.device)
+        logits = hide_unseen(predict_network(self._network, images, self.device), self._seen)
         maps = torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]  # (n, h, w)
         top = max(1, round(self.settings.top_share * maps[0].numel()))
         values, places = maps.flatten(1).topk(top, dim=1)
