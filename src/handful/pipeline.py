@@ -1,4 +1,4 @@
-"""The whole flow: photos -> dataset -> train -> samples -> scores -> report. The code's table of contents."""
+"""The whole flow: photos -> dataset -> train -> samples -> scores -> report -> inspection. The table of contents."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from pathlib import Path
 
 from handful.core.artifacts import ComparePlan, DatasetManifest, RunManifest, set_id
 from handful.core.decode import keep_out_of_photos
-from handful.core.device import check_runtime
+from handful.core.device import check_runtime, start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import Event, Listener, ignore, labelled
 from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
+from handful.inspection.inspect import Inspected, inspect_samples
+from handful.inspection.read import read_folds
 from handful.photos.audit import audit_photos
+from handful.photos.layouts import read_labels, write_labels
 from handful.report.build import ReportResult, build_report
 from handful.report.study_page import PAGE, build_study_page
 from handful.scores.evaluate import check_comparison, check_split, choose_spaces, score_samples
@@ -24,6 +27,7 @@ from handful.scores.protocol import card_name, find_protocol, judged_spaces
 from handful.study.cells import Cell, all_draws, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
 from handful.study.frozen import freeze_plan
+from handful.study.inspection import InspectionSettings, check_inspection, draw_by_class
 from handful.study.parts import Study
 from handful.study.plan import CompareSettings
 from handful.study.power import plan_power, say_power, settle_protocols
@@ -147,6 +151,53 @@ def compare_parts(
     for error in failures:
         raise error
     return out / PAGE, results
+
+
+def inspect(
+    photos: Path, out: Path, settings: InspectionSettings, listener: Listener = ignore, limit_s: float | None = None
+) -> Inspected:
+    """Proves on held-out real photos whether samples make an inspector better; run again, it keeps what is finished.
+
+    Args:
+        photos: the folder of labelled photos; only read.
+        out: the workspace; a data set in it is used as it is, unless `settings` say what it must be.
+        settings: everything that decides the outcome.
+        listener: hears the events of every stage.
+        limit_s: no cell of the inspection is begun after so many seconds; the same command goes on from there.
+
+    Raises:
+        UserError: whatever the user can mend.
+    """
+    check_inspection(settings)
+    check_runtime(settings.train.device, settings.train.precision, settings.train.threads)
+    keep_out_of_photos(out, photos)
+    work = Workspace(out)
+    with work.hold():
+        dataset = _labelled_dataset(photos, work, settings)
+        folds = read_folds(work.dataset, settings.inspection.photos)
+        drawn = draw_by_class(work, dataset, folds, settings, listener)
+        device = start_runtime(settings.train.device, "fp32", settings.train.threads).device
+        references = (*settings.samples, *drawn)
+        return inspect_samples(work, references, settings.inspection, listener, limit_s, str(device))
+
+
+def _labelled_dataset(photos: Path, work: Workspace, settings: InspectionSettings) -> DatasetManifest:
+    """The data set of the workspace; built where there is none, or where the settings say how it must be."""
+    if (work.dataset / DatasetManifest.file_name).exists() and not settings.dataset.model_fields_set:
+        dataset = DatasetManifest.read(work.dataset)
+        if Path(dataset.photo_folder) != photos.resolve():
+            raise UserError(
+                f"{work.dataset} is a data set of the photos in {dataset.photo_folder}, not of {photos.resolve()}.",
+                "A workspace holds 1 data set.",
+                "Give that folder of photos, or another workspace with --out.",
+            )
+        return dataset
+    audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
+    labels = read_labels(photos, settings.layout)
+    dataset = build_dataset(audit, work.dataset, settings.dataset, labels=labels)
+    audit.write(work.photos)
+    write_labels(labels, work.photos)
+    return dataset
 
 
 def _cells(settings: CompareSettings, dataset: DatasetManifest) -> list[Cell]:

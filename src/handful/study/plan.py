@@ -15,8 +15,9 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from handful.core.config import Settings, parse_settings
-from handful.core.errors import UserError, nearest_name
+from handful.core.errors import UserError
 from handful.dataset.settings import DatasetSettings
+from handful.study.flat import arrange
 from handful.train.settings import TrainSettings
 
 
@@ -82,13 +83,6 @@ class CompareSettings(Settings):
 
 
 _PARTS: dict[str, type[Settings]] = {"dataset": DatasetSettings, "train": TrainSettings}
-_OTHER_NAMES = {("dataset", "seed"): "split_seed"}  # beside `seeds`, `seed` would be read as the training's
-_HOMES = {
-    _OTHER_NAMES.get((part, field), field): (part, field)
-    for part, settings in _PARTS.items()
-    for field in settings.model_fields
-}
-"""Flat name -> the part and the field that it sets."""
 
 
 def arrange_settings(
@@ -104,30 +98,8 @@ def arrange_settings(
     Raises:
         UserError: an unknown name (with the nearest one) or a value out of range.
     """
-    own = {name for name in CompareSettings.model_fields if name not in _PARTS}
-    parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if name in own:
-            flat[name] = value
-        elif name in _HOMES:
-            part, field = _HOMES[name]
-            parts[part][field] = value
-        else:
-            raise _unknown(name, where, own)
-    built = {part: parse_settings(_PARTS[part], given, where) for part, given in parts.items()}
-    arranged = parse_settings(CompareSettings, flat | built, where)
+    arranged = parse_settings(CompareSettings, arrange(values, where, CompareSettings, _PARTS), where)
     merged = dict(arranged.settings)
     for generator, changes in (generator_settings or {}).items():
         merged[generator] = {**merged.get(generator, {}), **changes}
     return arranged.model_copy(update={"settings": merged})
-
-
-def _unknown(name: str, where: str, own: set[str]) -> UserError:
-    known = sorted(own | set(_HOMES))
-    near = nearest_name(name, known)
-    return UserError(
-        f"{where} has no setting '{name}'.",
-        f"It may set: {', '.join(known)}.",
-        f"Did you mean '{near}'?" if near else "Remove it, or correct its name.",
-    )
