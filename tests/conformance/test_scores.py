@@ -28,7 +28,26 @@ from handful.scores.base import FeatureSets, ImageSets, ScoreFacts
 NAMES = registry.names("scores")
 COMPARING = tuple(n for n in NAMES if registry.describe("scores", n).facts.get("compares_with") != "nothing")
 """The others describe samples alone: no photo is near or far."""
-extractor = cache(MapExtractor)
+
+
+class KnownMaps:
+    """A map network; an image that was met before is not computed again."""
+
+    def __init__(self, name: str) -> None:
+        self.extract = MapExtractor(name)
+        self.known: dict[bytes, dict[str, np.ndarray]] = {}
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        keys = [image.tobytes() for image in images]
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self.known}
+        if new:
+            maps = self.extract(np.stack(list(new.values())))
+            for row, key in enumerate(new):
+                self.known[key] = {layer: values[row] for layer, values in maps.items()}
+        return {layer: np.stack([self.known[key][layer] for key in keys]) for layer in self.known[keys[0]]}
+
+
+extractor = cache(KnownMaps)
 feature_extractor = cache(FeatureExtractor)
 _known_features: dict[tuple[str, str], np.ndarray] = {}
 
