@@ -77,9 +77,11 @@ class DrawnMaker:
         after = before
         if drawing.beside.any():
             beside = _from_beside(photo, top, left, side, length)
-            missing = 0.0 if beside is None else float(np.abs(beside - before).mean(axis=2)[drawing.beside > 0.5].mean())
-            if beside is None or missing < _VISIBLE * np.sqrt(_spread(beside)):
+            if beside is None:
                 return "no line of material runs there that could be broken"
+            missing = np.abs(beside - before).mean(axis=2)[drawing.beside > 0.5]
+            if missing.mean() < _VISIBLE * np.sqrt(_spread(beside)):
+                return "the gap would hardly show"
             after = after + drawing.beside[..., None] * (beside - after)
         if drawing.veil.any():
             smooth = ndimage.gaussian_filter(before, (length / 8, length / 8, 0))

@@ -48,8 +48,9 @@ class Sources:
 
     @property
     def good(self) -> tuple[SourcePhoto, ...]:
-        """Photos without a defect; those of a folder without any label count as good."""
-        return tuple(photo for photo in self.photos if photo.label in ("", GOOD))
+        """Photos labelled good; where none has a label, all of them."""
+        labelled = any(photo.label for photo in self.photos)
+        return tuple(photo for photo in self.photos if photo.label == GOOD or not labelled)
 
     def read(self, photo: SourcePhoto) -> Integers:
         """(h, w), or (h, w, 3) where the set is in colour."""

@@ -121,8 +121,8 @@ def mask_middle(mask: Mask) -> npt.NDArray[np.float64]:
 def fitting_places(photo: Plane, piece: Piece, allowed: Mask, light: float) -> tuple[Mask, Fit]:
     """Places, among the allowed, where the photo looks as the piece's surroundings do.
 
-    A place fits that is nearly as good as the best, and leaves unexplained no more than a share of the ring's own variance
-    or, on plain surfaces, no more than their texture does.
+    A place fits that is nearly as good as the best, and leaves unexplained no more than a share of the ring's own
+    variance or, on plain surfaces, no more than their texture does.
 
     Args:
         photo: (h, w, c).
