@@ -303,6 +303,14 @@ def test_the_names_of_a_data_yaml_are_read_in_every_usual_form(text: str) -> Non
     assert yaml_names("nothing: here") == {}
 
 
+def test_quotes_protect_whatever_a_name_of_a_class_holds() -> None:
+    assert yaml_names("""names: ["a, 'b' #1", 'it''s', "Ü \\"c\\""]  # three""") == {
+        0: "a, 'b' #1",
+        1: "it's",
+        2: 'Ü "c"',
+    }
+
+
 def test_voc_reads_lists_classes_and_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
     voc(tmp_path)
     write(tmp_path, "ImageSets/Main/train.txt", "a\nb\n")
@@ -319,6 +327,7 @@ def test_voc_reads_lists_classes_and_refuses_what_it_cannot_tell(tmp_path: Path)
     write(tmp_path, "labelmap.txt", "# label:color_rgb:parts:actions\n" + "\n".join(names))
     sheet = read(tmp_path)
     assert np.array_equal(marked(sheet, "b"), np.where(BUBBLE, 1, GAP * 2)) and sheet.kinds == ("bubble", "gap")
+    (tmp_path / "SegmentationClass/b.png").unlink()
     for text, words in (
         (f"{VOC_HEAD}{voc_object('gap', 9, 2, 5, 5)}</annotation>", "the box (9.0, 2.0) to (5.0, 5.0)"),
         (f"{VOC_HEAD}{voc_object('', 1, 2, 5, 5)}</annotation>", "an object without a name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import PurePosixPath
 
@@ -12,12 +13,16 @@ from handful.photos.layout_tree import Entry, Found, Tree, kind_of, splits, stem
 
 _LISTS = ("classes.txt", "obj.names")
 _LABELS, _IMAGES = "labels", "images"
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')"""
 _NUMBER = re.compile(r"\d+\s+[\d.eE+-]+(\s+[\d.eE+-]+){3,}\s*")
 
 
 def claims(tree: Tree) -> bool:
-    """Whether text files in a folder `labels`, or beside the images together with a list of classes, hold numbers."""
-    return any(_looks_so(tree, file) for file in _label_files(tree))
+    """Whether text files in a folder `labels`, or beside the images together with a list of classes, hold numbers; or
+    all of them nothing, where classes are listed."""
+    files = _label_files(tree)
+    empty = bool(files and _lists(tree)) and not any((tree.folder / file).stat().st_size for file in files)
+    return empty or any(_looks_so(tree, file) for file in files)
 
 
 def read(tree: Tree) -> Found:
@@ -121,21 +126,25 @@ def yaml_names(text: str) -> dict[int, str]:
             break
         block.append(_bare(line))
     if first:
-        inner = " ".join([first, *block])
-        inner = inner[1 : inner.find("]" if inner.startswith("[") else "}")]
-        entries = [entry.strip() for entry in inner.split(",")]
+        entries = re.findall(rf"(?:{_QUOTED}|[^,\[\]{{}}])+", " ".join([first, *block]))
     else:
-        entries = [entry.removeprefix("-").strip() if entry.startswith("-") else entry for entry in block]
+        entries = [entry.removeprefix("-") for entry in block]
     names: dict[int, str] = {}
-    for entry in filter(None, entries):
+    for entry in filter(None, map(str.strip, entries)):
         numbered = re.fullmatch(r"(\d+)\s*:\s*(.+)", entry)
-        names[int(numbered[1]) if numbered else len(names)] = (numbered[2] if numbered else entry).strip().strip("'\"")
+        names[int(numbered[1]) if numbered else len(names)] = _unquoted((numbered[2] if numbered else entry).strip())
     return names
 
 
 def _bare(line: str) -> str:
     """Without a comment."""
-    return re.sub(r"(^|\s)#.*", "", line).strip()
+    return re.sub(rf"({_QUOTED})|(?:^|\s)#.*", lambda match: match[1] or "", line).strip()
+
+
+def _unquoted(text: str) -> str:
+    if re.fullmatch(_QUOTED, text) is None:
+        return text
+    return str(json.loads(text)) if text.startswith('"') else text[1:-1].replace("''", "'")
 
 
 def _regions(tree: Tree, file: str, size: Size, names: dict[int, str], source: str) -> tuple[Region, ...]:
