@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handful.statistics.bootstrap import draw_photo_weights, draw_weights, hierarchical_means, percentile_interval
+from handful.statistics.bootstrap import draw_weights, hierarchical_means, percentile_interval
 
 
 def test_weights_are_shares_of_one_draw_fewer() -> None:
@@ -21,15 +21,6 @@ def test_the_spread_of_a_mean_is_right_even_for_two_units(units: int) -> None:
     means = draw_weights(units, 40_000, random) @ values
     assert means.var() == pytest.approx(values.var(ddof=1) / units, rel=0.05)
     assert means.mean() == pytest.approx(values.mean(), abs=0.02)
-
-
-def test_photos_of_one_group_come_and_go_together() -> None:
-    groups = np.array([0, 0, 0, 1, 2])
-    weights = draw_photo_weights(groups, 500, np.random.default_rng(2))
-    assert weights.sum(axis=1) == pytest.approx(1)
-    assert ((weights[:, :3] > 0).any(axis=1) != 1).any(), "a group is left out now and then"
-    lone = weights[(weights[:, 3:] == 0).all(axis=1)]
-    assert len(lone) and lone[:, :3].sum(axis=1) == pytest.approx(1)
 
 
 def test_means_spread_over_seeds_and_photos_and_methods_share_the_draw() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handful.statistics.crossed import Effect, crossed_effect, merge_photos, sample_size
+from handful.statistics.crossed import Effect, crossed_effect, sample_size
 from handful.statistics.paired import corrected_t_p, sign_flip_p
 
 
@@ -55,14 +55,6 @@ def test_single_runs_a_fold_show_their_luck_between_the_folds() -> None:
     assert crossed_effect(draw(np.random.default_rng(1), 1, 8)) is None, "one run of one fold"
     assert crossed_effect(draw(np.random.default_rng(1), 5, 1)) is None, "one photo"
     assert crossed_effect([]) is None
-
-
-def test_near_duplicates_count_as_one_photo() -> None:
-    table = draw(np.random.default_rng(2), 5, 6)[0]
-    twice, groups = np.repeat(table, 2, axis=1), np.repeat(np.arange(6), 2)
-    assert merge_photos(twice, list(groups)) == pytest.approx(table)
-    assert crossed_effect([twice], [list(groups)]) == effect_of([table])
-    assert effect_of([twice]).photo_variance < 0.6 * effect_of([table]).photo_variance
 
 
 @pytest.mark.parametrize(("photo", "run"), [(1.0, 0.0), (0.3, 1.0), (1.0, 0.5)])

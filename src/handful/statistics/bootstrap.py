@@ -1,4 +1,4 @@
-"""Hierarchical bootstrap: seeds, groups of photos, photos. It resamples what photos add to a score, never images.
+"""Hierarchical bootstrap: seeds and photos. It resamples what photos add to a score, never images.
 
 For a number that has no formula for its spread, such as a rank correlation of means. One unit fewer is drawn than
 there are at each level: then the spread is right even for two seeds, where the plain bootstrap gives half.
@@ -18,26 +18,19 @@ Floats = npt.NDArray[np.float64]
 ROUNDS = 1000
 
 
-def hierarchical_means(
-    tables: Sequence[Floats],
-    random: np.random.Generator,
-    groups: Sequence[Sequence[int]] | None = None,
-    rounds: int = ROUNDS,
-) -> Floats:
+def hierarchical_means(tables: Sequence[Floats], random: np.random.Generator, rounds: int = ROUNDS) -> Floats:
     """Means of every method in every round, (methods, rounds); methods share the draw of seeds and photos.
 
     Args:
-        tables: one a fold, (methods, runs, photos): what each photo adds to the score of each run.
+        tables: one a fold, (methods, runs, photos): what each photo adds to the score of each run; near-duplicates
+            are one photo already, as on score cards.
         random: decides every draw.
-        groups: for each fold the group of each photo; groups are drawn first, then photos within them.
         rounds: how often.
     """
     photos = sum(table.shape[2] for table in tables)
     means = np.zeros((len(tables[0]), rounds))
-    for fold, table in enumerate(tables):
-        own = np.asarray(groups[fold]) if groups is not None else np.arange(table.shape[2])
-        over_runs = draw_weights(table.shape[1], rounds, random)
-        over_photos = draw_photo_weights(own, rounds, random)
+    for table in tables:
+        over_runs, over_photos = (draw_weights(units, rounds, random) for units in table.shape[1:])
         totals = np.einsum("kij,ri,rj->kr", table, over_runs, over_photos, optimize=True)
         means += totals * table.shape[2] / photos
     return means
@@ -48,17 +41,6 @@ def draw_weights(units: int, rounds: int, random: np.random.Generator) -> Floats
     if units == 1:
         return np.ones((rounds, 1))
     return random.multinomial(units - 1, np.full(units, 1 / units), size=rounds) / (units - 1)
-
-
-def draw_photo_weights(groups: npt.NDArray[np.intp], rounds: int, random: np.random.Generator) -> Floats:
-    """Weights (rounds, photos) that sum to 1: groups are drawn, then as many photos within each as it has."""
-    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = draw_weights(len(sizes), rounds, random)[:, places] / sizes[places]
-    for group in np.flatnonzero(sizes > 1):
-        columns = np.flatnonzero(places == group)
-        weights[:, columns] *= random.multinomial(len(columns), np.full(len(columns), 1 / len(columns)), size=rounds)
-    scaled: Floats = weights / weights.sum(axis=1, keepdims=True)
-    return scaled
 
 
 def percentile_interval(values: Floats, confidence: float = 0.95) -> tuple[float, float]:

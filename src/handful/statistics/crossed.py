@@ -70,15 +70,13 @@ class Effect:
         return float(stats.t.sf((margin - abs(self.mean)) / self.variance**0.5, self.freedom))
 
 
-def crossed_effect(tables: Sequence[Table], groups: Sequence[Sequence[int]] | None = None) -> Effect | None:
+def crossed_effect(tables: Sequence[Table]) -> Effect | None:
     """The mean over all photos and runs with its variance over both; None where there is too little to tell.
 
     Args:
-        tables: one a fold, (runs, photos); every fold has the same number of runs.
-        groups: for each fold the group of each photo: near-duplicates count as one photo. None: each is its own.
+        tables: one a fold, (runs, photos); every fold has the same number of runs, and near-duplicates are one photo
+            already, as on score cards.
     """
-    if groups is not None:
-        tables = [merge_photos(table, own) for table, own in zip(tables, groups, strict=True)]
     runs = len(tables[0]) if tables else 0
     photos = sum(table.shape[1] for table in tables)
     if min((table.shape[1] for table in tables), default=0) < 2 or runs * len(tables) < 2:
@@ -98,14 +96,6 @@ def crossed_effect(tables: Sequence[Table], groups: Sequence[Sequence[int]] | No
         run_variance, run_freedom = float(means[:, 0].var(ddof=1)) / len(tables), len(tables) - 1
     mean = float(np.dot(weights, means.mean(axis=1)))
     return Effect(mean, photo_variance, run_variance, shared_variance, photos - len(tables), run_freedom)
-
-
-def merge_photos(table: Table, groups: Sequence[int]) -> Table:
-    """Columns of one group become one, their mean; (runs, groups)."""
-    _, places = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.stack([np.bincount(places, row) for row in table])
-    merged: Table = sums / np.bincount(places)
-    return merged
 
 
 def sample_size(effect: Effect, runs: int, photos: int, difference: float, power: float = POWER) -> tuple[int, int]:
