@@ -145,11 +145,11 @@ def test_light_of_a_photo_and_of_a_picture_is_followed(
         ({"start": 14}, "start is photo 14", "0 to 13", "Choose one"),
         ({"light": 99}, "light is photo 99", "0 to 13", "Choose one"),
         ({"region": "mask.png"}, "no photo that it is a region of", "1 photo", "--set start="),
-        ({"start": 1, "region": "small.png"}, "is 9x8 px, its photo 64x48", "size of its photo", "photo's size"),
-        ({"start": 1, "region": "empty.png"}, "marks 0 pixels", "At least 1", "Mark the region"),
+        ({"start": 1, "region": "small.png"}, "9x8 px", "64x48 px", "size"),
+        ({"start": 1, "region": "empty.png"}, "marks 0 pixels", "at least 1", "Mark the region"),
         ({"start": 1, "region": "mask.png", "light": 2}, "both given", "1 of the two", "Leave one"),
         ({"light": "empty.png"}, "is black", "2 %", "--set light="),
-        ({"light": "none.png"}, "cannot be read", "number of a photo", "--set light="),
+        ({"light": "none.png"}, "cannot be read", "PNG, JPEG", "Save it again"),
     ],
 )
 def test_controls_that_cannot_be_followed_are_refused(

@@ -26,7 +26,8 @@ from handful.core.workspace import write_atomically
 
 SAMPLE_ROWS = "samples.jsonl"
 PASSPORTS = "passports"
-"""Folder below a set of samples."""
+MASKS = "masks"
+"""Folders below a set of samples."""
 
 
 class Artifact(Settings):
@@ -228,6 +229,10 @@ class RunManifest(Artifact):
     channels: Literal[1, 3]
     bit_depth: int
     training_images: int
+    kinds: tuple[str, ...] = ()
+    """Kinds of defect, in the order of their numbers in the masks of the training images."""
+    label: str = ""
+    """The label that all training images have; '' where they differ or have none."""
     source_type: SourceType
     anchor: bool
     """True for methods that only anchor a comparison (copies, classic)."""

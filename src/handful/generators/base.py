@@ -134,6 +134,13 @@ class Generator(ABC):
     def prepare(self, photos: Tensor) -> None:
         """Sees the training set once: (n, c, h, w) in [-1, 1]. Called before the first step, and not on resume."""
 
+    def prepare_masks(self, masks: Tensor) -> None:  # noqa: B027
+        """Takes the index maps of `prepare`'s photos, right after it and where every photo has one; not on resume.
+
+        Args:
+            masks: (n, h, w) uint8: 0 good, k the k-th kind of defect.
+        """
+
     def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
         """Learns from one batch (b, c, h, w) in [-1, 1]; returns named losses as 0-d tensors, detached.
 
@@ -207,6 +214,11 @@ class Generator(ABC):
     def notes(self) -> tuple[str, ...]:
         """What was found about the photos and how samples will be drawn, each one sentence; asked after `prepare`."""
         return ()
+
+    def masks(self) -> Mapping[int, Tensor]:
+        """Index maps (h, w) uint8 of the images that the last call of `sample` or `sample_controlled` drew, by seed;
+        empty where the photos had none, or where the method cannot carry them along."""
+        return {}
 
     def passports(self) -> Mapping[int, Passport]:
         """Of the images that the last call of `sample` or `sample_controlled` drew, by seed; empty where the method

@@ -10,7 +10,8 @@ Origin: written for Handful; warps and adjustments by kornia with parameters dra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from kornia.enhance import adjust_contrast, adjust_contrast_with_mean_subtraction
@@ -58,20 +59,25 @@ def vary(photos: Tensor, draws: Tensor, noise: Tensor, settings: ClassicSettings
         noise: standard normal, shaped as the photos.
         settings: the ranges.
     """
-    n, (height, width) = len(photos), photos.shape[2:]
-    right, down, turn, gain, contrast = (draws[:, :5] * 2 - 1).T.to(photos)
-    images = (photos + 1) / 2  # kornia's range: [0, 1]
+    gain, contrast = (draws[:, 3:5] * 2 - 1).T.to(photos)
+    images = move((photos + 1) / 2, draws, settings, "bicubic")  # kornia's range: [0, 1]
+    images = adjust_contrast(images, 1 + gain * settings.gain)  # kornia's name for a factor on grey values
+    images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * settings.contrast)
+    images = images + noise.to(images) * settings.noise
+    return images.clamp(0, 1) * 2 - 1
+
+
+def move(images: Tensor, draws: Tensor, settings: ClassicSettings, mode: Literal["bicubic", "nearest"]) -> Tensor:
+    """The flips, shift and turn that `vary` gives images (n, c, h, w), masks too; differentiable if bicubic."""
+    n, (height, width) = len(images), images.shape[2:]
+    right, down, turn = (draws[:, :3] * 2 - 1).T.to(images)
     for axis, allowed in ((3, settings.flip_horizontal), (2, settings.flip_vertical)):
         flipped = (draws[:, axis + 3] < 0.5) & allowed
         images = torch.where(flipped.to(images.device)[:, None, None, None], images.flip(axis), images)
     centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]]).to(images).expand(n, 2)
     matrix = get_rotation_matrix2d(centre, turn * settings.turn_degrees, torch.ones(n, 2).to(images))
     matrix[:, :, 2] += torch.stack([right * width, down * height], dim=1) * settings.shift
-    images = warp_affine(images, matrix, (height, width), mode="bicubic", padding_mode="reflection")
-    images = adjust_contrast(images, 1 + gain * settings.gain)  # kornia's name for a factor on grey values
-    images = adjust_contrast_with_mean_subtraction(images, 1 + contrast * settings.contrast)
-    images = images + noise.to(images) * settings.noise
-    return images.clamp(0, 1) * 2 - 1
+    return warp_affine(images, matrix, (height, width), mode=mode, padding_mode="reflection")
 
 
 class Classic(Generator):
@@ -83,17 +89,29 @@ class Classic(Generator):
         super().__init__(settings, spec, seed)
         self.settings = settings
         self.bank = PhotoBank()
+        self._masks: dict[int, Tensor] = {}
 
     def prepare(self, photos: Tensor) -> None:
         """Keeps the photos."""
         self.bank.fill(photos)
 
+    def prepare_masks(self, masks: Tensor) -> None:
+        self.bank.fill_masks(masks)
+
     def sample(self, seeds: Sequence[int]) -> Tensor:
         random = self._streams(seeds)
-        photos = self.bank.photos[self._pick(random)]
+        chosen = self._pick(random)
+        photos = self.bank.photos[chosen]
         draws = torch.stack([torch.rand(DRAWS, generator=one) for one in random])
+        self._masks = {}
+        if len(self.bank.masks):
+            moved = move(self.bank.masks[chosen][:, None].float(), draws, self.settings, "nearest")
+            self._masks = dict(zip(seeds, moved[:, 0].round().to(torch.uint8), strict=True))
         noise = torch.stack([torch.randn(photos.shape[1:], generator=one) for one in random])
         return vary(photos, draws, noise, self.settings)
+
+    def masks(self) -> Mapping[int, Tensor]:
+        return self._masks
 
     def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
         return self._pick(self._streams(seeds))

@@ -9,7 +9,7 @@ Origin: written for Handful.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -34,13 +34,22 @@ class Copies(Generator):
     def __init__(self, settings: CopiesSettings, spec: ImageSpec, seed: int) -> None:
         super().__init__(settings, spec, seed)
         self.bank = PhotoBank()
+        self._masks: dict[int, Tensor] = {}
 
     def prepare(self, photos: Tensor) -> None:
         """Keeps the photos."""
         self.bank.fill(photos)
 
+    def prepare_masks(self, masks: Tensor) -> None:
+        self.bank.fill_masks(masks)
+
     def sample(self, seeds: Sequence[int]) -> Tensor:
-        return self.bank.photos[self.sources(seeds)]
+        sources, known = self.sources(seeds), self.bank.masks
+        self._masks = dict(zip(seeds, known[sources], strict=True)) if len(known) else {}
+        return self.bank.photos[sources]
+
+    def masks(self) -> Mapping[int, Tensor]:
+        return self._masks
 
     def sources(self, seeds: Sequence[int], controls: Settings | None = None) -> list[int]:
         count = len(self.bank.photos)

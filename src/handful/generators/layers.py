@@ -90,15 +90,23 @@ class PhotoBank(nn.Module):
     """The training photos (n, c, h, w), kept with the weights so that a restored generator has them."""
 
     photos: Tensor
+    masks: Tensor
+    """(n, h, w) uint8: their index maps; empty where they have none."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("photos", torch.empty(0))
+        self.register_buffer("masks", torch.empty(0, dtype=torch.uint8))
 
     def fill(self, photos: Tensor) -> None:
         self.photos = photos.detach().clone()
+        self.masks = torch.empty(0, dtype=torch.uint8, device=photos.device)
+
+    def fill_masks(self, masks: Tensor) -> None:
+        self.masks = masks.detach().clone()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        if (stored := state_dict.get(f"{prefix}photos")) is not None:
-            self.photos = torch.empty_like(stored, device=self.photos.device)  # takes the stored count and size
+        for name, buffer in list(self.named_buffers()):
+            if (stored := state_dict.get(prefix + name)) is not None:
+                setattr(self, name, torch.empty_like(stored, device=buffer.device))  # takes the stored count and size
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -80,6 +80,7 @@ class PatchDiffusion(Generator):
         self._sampler: AlignedSampler | None = None
         self._sampler_of: tuple[Tensor, Variant] | None = None
         self._passports: dict[int, Passport] = {}
+        self._masks: dict[int, Tensor] = {}
 
     def prepare(self, photos: Tensor) -> None:
         """Registers and keeps the photos.
@@ -89,6 +90,9 @@ class PatchDiffusion(Generator):
         """
         self._check_memory(photos)
         self.store.fill(photos, self.settings.align, self.settings.drop_outliers)
+
+    def prepare_masks(self, masks: Tensor) -> None:
+        self.store.masks = masks.detach().clone()
 
     def sample(self, seeds: Sequence[int]) -> Tensor:
         return self.sample_controlled(seeds, PatchDiffusionControls())
@@ -108,9 +112,11 @@ class PatchDiffusion(Generator):
         start, field = read_start(controls, self.store), read_field(controls, self.store)
         sampler = self.sampler(controls)
         images: list[Tensor] = []
-        self._passports = {}
+        self._passports, self._masks = {}, {}
         for seed in seeds:
             drawing = sampler.draw(seed, start, field)
+            if drawing.mask is not None:
+                self._masks[seed] = drawing.mask
             images.append(drawing.image)
             self._passports[seed] = write_passport(drawing, self.store.numbers, sampler.novelty(drawing.image))
         return torch.cat(images)
@@ -135,6 +141,9 @@ class PatchDiffusion(Generator):
         if int(store.kept.sum()) < LEAST_TO_EXCLUDE:
             notes.append(f"with fewer than {LEAST_TO_EXCLUDE} photos, large parts of a sample are copies of one photo")
         return tuple(notes)
+
+    def masks(self) -> Mapping[int, Tensor]:
+        return self._masks
 
     def passports(self) -> Mapping[int, Passport]:
         return self._passports

@@ -11,7 +11,7 @@ Origin: written for Handful.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from pydantic import Field, model_validator
@@ -66,22 +66,35 @@ class Warp(Generator):
         super().__init__(settings, spec, seed)
         self.settings = settings
         self.bank = PhotoBank()
+        self._masks: dict[int, Tensor] = {}
 
     def prepare(self, photos: Tensor) -> None:
         """Keeps the photos."""
         self.bank.fill(photos)
 
+    def prepare_masks(self, masks: Tensor) -> None:
+        self.bank.fill_masks(masks)
+
     @torch.no_grad()
     def sample(self, seeds: Sequence[int]) -> Tensor:
         images = []
+        self._masks = {}
         for seed in seeds:
             random = torch_stream(seed, "warp")
-            photo = self.bank.photos[self._pick(random)]
+            chosen = self._pick(random)
+            photo = self.bank.photos[chosen]
             grid = self.draw_grid(random).to(photo.device)
+            if len(self.bank.masks):
+                mask = self.bank.masks[chosen].float()[None, None]
+                moved = F.grid_sample(mask, grid[None], "nearest", padding_mode="border", align_corners=True)
+                self._masks[seed] = moved[0, 0].to(torch.uint8)
             # the taps of a bicubic kernel at the outermost pixels reach beyond the photo: they take its edge
             warped = F.grid_sample(photo[None], grid[None], "bicubic", padding_mode="border", align_corners=True)
             images.append(warped.clamp(-1, 1))
         return torch.cat(images)
+
+    def masks(self) -> Mapping[int, Tensor]:
+        return self._masks
 
     def draw_grid(self, random: torch.Generator) -> Tensor:
         """Where each pixel of a sample is taken from: (h, w, 2) as x and y, -1 and 1 the photo's outermost pixels."""

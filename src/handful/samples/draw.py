@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from handful.core.artifacts import PASSPORTS, SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
+from handful.core.artifacts import MASKS, PASSPORTS, SAMPLE_ROWS, RunManifest, SampleManifest, SampleRow, Size
 from handful.core.config import Settings
 from handful.core.device import check_runtime, start_runtime
 from handful.core.errors import UserError
 from handful.core.images import Integers, pixels_sha256, png_bytes, read_png, unit_to_integers
+from handful.core.labels import label_of
 from handful.core.progress import Listener, ignore
 from handful.core.provenance import generated_texts, generated_xmp
 from handful.core.sample_rows import append_rows, is_intact, read_unfinished_rows, write_rows
@@ -117,6 +118,7 @@ def draw_samples(
             weights_sha256=_weights(trained),
             controls=record,
             draw=draw,
+            kinds=trained.kinds,
             seconds=time.perf_counter() - started,
         )
         manifest.write(out)
@@ -157,7 +159,11 @@ def _draw(
         passports = {seed: passport for seed, passport in generator.passports().items() if seed in wanted}
         if passports and done == 0:
             write_legend(out, generator.passport_photos(), trained)
+        masks = {seed: mask.cpu().numpy() for seed, mask in generator.masks().items() if seed in wanted}
         new = {seed: _row(trained, record, seed, pixels, sources[seed]) for seed, pixels in drawn.items()}
+        for seed, mask in masks.items():
+            known = {"label": label_of(mask, trained.kinds), "mask": f"{MASKS}/{seed:06d}.png"}
+            new[seed] = new[seed].model_copy(update=known)
         for seed, passport in passports.items():
             new[seed] = new[seed].model_copy(update={"passport": passport_row(seed, passport)})
         append_rows(out, new.values())
@@ -167,6 +173,8 @@ def _draw(
             png = png_bytes(pixels, trained.bit_depth, texts, generated_xmp(trained.source_type))
             if seed in passports:
                 write_passport(out, passports[seed], new[seed])
+            if (mask_file := new[seed].mask) is not None:
+                write_atomically(out / mask_file, png_bytes(masks[seed], 8))
             write_atomically(out / new[seed].file, png)
         rows |= new
         done += len(new)
@@ -212,6 +220,7 @@ def _row(trained: RunManifest, controls: Controls, seed: int, pixels: Integers, 
         pixels_sha256=pixels_sha256(pixels),
         source=source,
         controls=controls,
+        label=trained.label,
     )
 
 
@@ -233,7 +242,7 @@ def _check_folder(out: Path, rows: Rows, trained: RunManifest, controls: Control
     """Refuses a folder that holds anything but samples of this state of this run, drawn under these controls."""
     if not out.exists():
         return
-    known = {SampleManifest.file_name, SAMPLE_ROWS, PASSPORTS, *(row.file for row in rows.values())}
+    known = {SampleManifest.file_name, SAMPLE_ROWS, PASSPORTS, MASKS, *(row.file for row in rows.values())}
     entries = sorted(out.iterdir()) if out.is_dir() else [out]
     foreign = [path.name for path in entries if path.name not in known and not path.name.startswith(".")]
     if foreign:

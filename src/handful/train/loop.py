@@ -122,6 +122,8 @@ def train_generator(
                 canvas=source.manifest.canvas,
                 channels=source.manifest.channels,
                 bit_depth=source.manifest.bit_depth,
+                kinds=source.manifest.kinds,
+                label=source.label,
                 training_images=len(source.photos),
                 source_type=facts.source_type,
                 anchor=facts.anchor,
@@ -203,6 +205,8 @@ def _train(
         started = time.perf_counter() - standing.seconds
         if not saved:
             learner.prepare(photos)
+            if source.masks is not None:
+                learner.prepare_masks(source.masks.to(runtime.device))
             for note in learner.notes():
                 say("prepared", f"{run.run_id}: {note}")
         averaged = learner.averaged if settings.ema else ()

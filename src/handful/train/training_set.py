@@ -11,7 +11,8 @@ from torch import Tensor
 
 from handful.core.artifacts import DatasetImage, DatasetManifest, training_fingerprint
 from handful.core.errors import UserError
-from handful.core.images import pixels_sha256, read_unit_images, unit_to_integers
+from handful.core.images import pixels_sha256, read_png, read_unit_images, unit_to_integers
+from handful.core.labels import GOOD
 from handful.generators.base import ImageSpec
 
 
@@ -27,6 +28,10 @@ class TrainingSet:
     """Over the pixel hashes of exactly these images."""
     pixels: tuple[str, ...]
     """Those hashes themselves, in the order of `photos`."""
+    masks: Tensor | None
+    """(n, h, w) uint8: their index maps, where of every photo it is known what is wrong where; else None."""
+    label: str
+    """The one that all of them have; '' where they differ or have none."""
 
 
 def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) -> TrainingSet:
@@ -66,7 +71,27 @@ def read_training_set(dataset: Path, fold: int, most_photos: int | None = None) 
         spec=ImageSpec(manifest.canvas.width, manifest.canvas.height, manifest.channels),
         fingerprint=training_fingerprint(images),
         pixels=tuple(image.pixels_sha256 for image in images),
+        masks=_read_masks(dataset, manifest, images),
+        label=images[0].label if len({image.label for image in images}) == 1 else "",
     )
+
+
+def _read_masks(dataset: Path, manifest: DatasetManifest, images: Sequence[DatasetImage]) -> Tensor | None:
+    if not any(image.mask for image in images) or not all(image.mask or image.label == GOOD for image in images):
+        return None
+    masks = torch.zeros(len(images), manifest.canvas.height, manifest.canvas.width, dtype=torch.uint8)
+    for mask, image in zip(masks, images, strict=True):
+        if image.mask is not None:
+            found = read_png(dataset / image.mask)
+            if found.shape != mask.shape or int(found.max()) > len(manifest.kinds):
+                raise UserError(
+                    f"The mask {dataset / image.mask} is {'x'.join(map(str, found.shape[1::-1]))} px with values up to "
+                    f"{int(found.max())}.",
+                    f"This data set's masks are {manifest.canvas} px with values from 0 to {len(manifest.kinds)}.",
+                    "Run `handful dataset` again.",
+                )
+            mask.copy_(torch.from_numpy(found.copy()))
+    return masks
 
 
 def _keep_apart(training: Sequence[DatasetImage], heldout: Sequence[DatasetImage], fold: int) -> None:

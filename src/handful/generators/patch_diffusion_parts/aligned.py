@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from handful.core.seeds import torch_stream
 from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos, shrink
 from handful.generators.patch_diffusion_parts.global_state import GlobalState, GlobalStates
+from handful.generators.patch_diffusion_parts.masks import RidingMasks
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.posterior import Level
 from handful.generators.patch_diffusion_parts.pyramid import agree, double, to_cells
@@ -49,6 +50,8 @@ class Drawing:
     field: Tensor | None = None
     """(c, terms): log gain of the light that was followed; None: that of the mixture."""
     start: Start | None = None
+    mask: Tensor | None = None
+    """(h, w) uint8: index map; None where the photos have none."""
 
 
 class AlignedSampler:
@@ -70,6 +73,8 @@ class AlignedSampler:
         for number in range(1, self.pyramid.levels):
             cell_px = _cell_px(self.pyramid.size(number))
             self.levels.append(Level.of_cells(cells.pop(0), cell_px, variant.patch_px, channels))
+        cells_px = [level.cell_px for level in self.levels]
+        self.masks = RidingMasks(photos.masks(), cells_px) if photos.masked else None
         self.outside = [
             None if mask is None else _cells_outside(mask, level.cell_px)
             for mask, level in zip(photos.outside()[1:], self.levels, strict=True)
@@ -122,7 +127,8 @@ class AlignedSampler:
             z = z + taus[0] * noise.to(z)
             image, last = self._refine(level, image, z, taus, self._forbidden(number, state, start), region, own)
             weights.append(last)
-        return Drawing(self._finish(image, state, field, start), state, tuple(weights), field, start)
+        mask = self._carry_masks(state, weights, start) if self.masks is not None else None
+        return Drawing(self._finish(image, state, field, start), state, tuple(weights), field, start, mask)
 
     def assemble(
         self, state: GlobalState, weights: Sequence[Tensor], field: Tensor | None = None, start: Start | None = None
@@ -148,11 +154,20 @@ class AlignedSampler:
         image = self.pyramid.crop(image)
         light = torch.einsum("n,nci->ci", state.shares.to(self.lights), self.lights) if field is None else field
         image = relight(image, gain(light, *image.shape[2:])).clamp(-1, 1)
-        image = redo(image, state.mix_weights.to(self.poses) @ self.poses[state.mixed]).clamp(-1, 1)
-        if start is None or field is not None or (start.region is None and start.noise > 0):
+        image = redo(image, self._pose(state)).clamp(-1, 1)
+        if start is None or field is not None:
             return image
-        photo = self.photos.photo(start.index)
-        return photo if start.region is None or start.noise == 0 else torch.where(start.region, image, photo)
+        return start.keep(image, self.photos.photo(start.index))
+
+    def _carry_masks(self, state: GlobalState, weights: Sequence[Tensor], start: Start | None) -> Tensor:
+        """The index map (h, w) of a sample, in the camera's frame."""
+        assert self.masks is not None
+        mask = self.masks.carry(state.shares, weights)[None, None]
+        mask = redo(self.pyramid.crop(mask).float(), self._pose(state), "nearest").to(torch.uint8)[0, 0]
+        return mask if start is None else start.keep(mask, self.photos.mask(start.index))
+
+    def _pose(self, state: GlobalState) -> Tensor:
+        return state.mix_weights.to(self.poses) @ self.poses[state.mixed]
 
     def _forbidden(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
         """0 where a photo may be used and -inf where not, (n,) or (rows, columns, n): those that were mixed, and places

@@ -47,6 +47,24 @@ class AlignedPhotos:
         ]
         return [torch.cat(level) for level in zip(*masks, strict=True)]
 
+    @property
+    def masked(self) -> bool:
+        """Whether the photos have index maps."""
+        return len(self._store.masks) > 0
+
+    def mask(self, index: int) -> Tensor:
+        """(h, w) uint8: the index map of a photo as it was given."""
+        return self._store.masks[int(self.numbers[index])]
+
+    def masks(self) -> Tensor:
+        """(n, height, width) uint8: index maps in the shared view, on the padded canvas."""
+        return torch.cat(
+            [
+                self.pyramid.pad(undo(self.mask(index)[None, None].float(), pose[None], "nearest"))[0].to(torch.uint8)
+                for index, pose in enumerate(self.poses)
+            ]
+        )
+
     def at_32_px(self) -> Tensor:
         """(n, ...): the photos as the camera gave them, shrunk to 32 px on the short side and flattened."""
         return torch.cat([shrink(self.photo(index)).flatten(1) for index in range(len(self))])

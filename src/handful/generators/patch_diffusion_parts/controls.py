@@ -10,12 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from handful.core.artifacts import Size
 from handful.core.config import Settings
-from handful.core.decode import UnreadablePhoto, decode_photo
 from handful.core.errors import UserError
 from handful.core.images import Floats, integers_to_unit
-from handful.core.labels import Region
+from handful.core.masks import decode_picture, read_mask
 from handful.generators.patch_diffusion_parts.photo_light import measure_field
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 from handful.generators.patch_diffusion_parts.start import Start
@@ -40,7 +38,7 @@ class PatchDiffusionControls(Settings):
     noise: float = Field(0.5, ge=0, le=1)
     """How much of that photo is drawn anew: 0 nothing, 1 everything but its light."""
     region: Path | None = None
-    """A mask of the canvas' size: only where it is not 0 may that photo change."""
+    """A mask of the canvas' size: only where it is white may that photo change."""
     light: PhotoOrFile | None = None
     """Light to follow: that of a training photo (its number), or a picture of light, whose slow changes of brightness
     are laid over the light that the photos share."""
@@ -90,7 +88,7 @@ def read_field(controls: PatchDiffusionControls, store: PhotoStore) -> Tensor | 
     if isinstance(controls.light, int):
         return store.lights[_check_number("light", controls.light, store)]
     channels = store.pixels.shape[1]
-    picture = torch.from_numpy(_read(controls.light, "light", channels))
+    picture = torch.from_numpy(_read(controls.light, channels))
     if float(picture.max()) <= -0.96:
         raise UserError(
             f"The picture of light {controls.light.name} is black.",
@@ -104,7 +102,7 @@ def _find(start: int | Path, store: PhotoStore) -> int:
     if isinstance(start, int):
         return _check_number("start", start, store)
     count, channels, height, width = store.pixels.shape
-    photo = torch.from_numpy(_read(start, "start", channels))
+    photo = torch.from_numpy(_read(start, channels))
     number = store.find(photo.to(store.pixels.device))
     if number is None:
         raise UserError(
@@ -128,26 +126,12 @@ def _check_number(name: str, number: int, store: PhotoStore) -> int:
 
 def _read_region(path: Path, store: PhotoStore) -> Tensor:
     height, width = store.pixels.shape[2:]
-    inside = Region(kind="region", mask=path.name).rasterise(path.parent, Size(width=width, height=height))
-    if not inside.any():
-        raise UserError(
-            f"The mask {path.name} marks 0 pixels.",
-            "At least 1 pixel must be above 0: only there may the photo change.",
-            "Mark the region in the mask.",
-        )
-    return torch.from_numpy(inside).to(store.pixels.device)
+    return torch.from_numpy(read_mask(path, width, height, "the canvas")).to(store.pixels.device)
 
 
-def _read(path: Path, name: str, channels: int) -> Floats:
+def _read(path: Path, channels: int) -> Floats:
     """A picture (channels, h, w) in [-1, 1]."""
-    try:
-        decoded = decode_photo(path)
-    except UnreadablePhoto as error:
-        raise UserError(
-            f"{name} is {path}, which cannot be read: {error}.",
-            "It must be a PNG, JPEG, BMP or TIFF file, or the number of a photo.",
-            f"Check the path after --set {name}=.",
-        ) from None
+    decoded = decode_picture(path)
     picture = integers_to_unit(decoded.pixels, decoded.bit_depth)
     if len(picture) == channels:
         return picture

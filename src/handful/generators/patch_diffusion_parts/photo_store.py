@@ -28,11 +28,14 @@ class PhotoStore(nn.Module):
     agreement: Tensor
     kept: Tensor
     """(n,) bool: False for photometric outliers, from which nothing is drawn."""
+    masks: Tensor
+    """(n, h, w) uint8: the photos' index maps; empty where they have none."""
 
     def __init__(self) -> None:
         super().__init__()
         for name in ("pixels", "poses", "lights", "agreement", "kept"):
             self.register_buffer(name, torch.empty(0))
+        self.register_buffer("masks", torch.empty(0, dtype=torch.uint8))
 
     def fill(self, photos: Tensor, align: bool, drop_outliers: bool) -> None:
         """Measures and keeps photos (n, c, h, w) in [-1, 1]."""
@@ -41,6 +44,7 @@ class PhotoStore(nn.Module):
         self.poses = found.poses if align and found.aligned else torch.zeros_like(found.poses)
         self.agreement = found.agreement
         self.lights = measure_light(undo(photos, self.poses), self.agreement)
+        self.masks = torch.empty(0, dtype=torch.uint8, device=photos.device)
         self.kept = ~_outliers(photos) if drop_outliers else torch.ones(len(photos), dtype=torch.bool)
 
     @property

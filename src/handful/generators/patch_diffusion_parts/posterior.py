@@ -57,7 +57,7 @@ class Level:
         self.mean = from_cells(mean[:, :, 0], cell_px, channels)  # (1, c, h, w)
         self.residuals = cells.sub_(mean)
         squares = torch.empty(cells.shape[:3], device=cells.device)
-        for band in self.bands():
+        for band in bands(self.residuals):
             squares[band] = self.residuals[band].square().sum(3)
         self.energy = box_sum(squares.mul_(0.5), self.patch_cells)  # (rows, columns, n)
 
@@ -69,12 +69,6 @@ class Level:
     def columns(self) -> int:
         return self.residuals.shape[1]
 
-    def bands(self) -> list[slice]:
-        """Bands of rows that together are the level."""
-        row_bytes = self.residuals[0].numel() * 4
-        step = max(1, _BAND_BYTES // row_bytes)
-        return [slice(first, min(first + step, self.rows)) for first in range(0, self.rows, step)]
-
     def logits(self, z: Tensor, tau: float, fairness: float = 0.0) -> Tensor:
         """log w_n up to a term that all photos share: (1, c, h, w) -> (rows, columns, n).
 
@@ -84,31 +78,37 @@ class Level:
         """
         cells = to_cells(z - self.mean, self.cell_px)[:, :, 0, :, None]  # (rows, columns, k, 1)
         products = torch.empty_like(self.energy)
-        for band in self.bands():
+        for band in bands(self.residuals):
             products[band] = torch.matmul(self.residuals[band].float(), cells[band])[..., 0]
         return box_sum(products, self.patch_cells).sub_(self.energy, alpha=1 - fairness).div_(tau * tau)
 
     def blend(self, weights: Tensor) -> Tensor:
         """The photos' weighted mean: (rows, columns, n) -> (1, c, h, w)."""
-        mixed = torch.empty(self.rows, self.columns, self.residuals.shape[3], device=weights.device)
-        for band in self.bands():
-            mixed[band] = blend_cells(weights, self.residuals[band].float(), band, self.cell_px, self.channels)
-        return self.mean + from_cells(mixed, self.cell_px, self.channels)
+        return self.mean + blend(weights, self.residuals, self.cell_px, self.channels)
 
 
-def blend_cells(weights: Tensor, cells: Tensor, band: slice, cell_px: int, channels: int) -> Tensor:
-    """Weighted mean over photos of what lies in the cells of a band of rows, weights bilinear between cells.
+def bands(cells: Tensor) -> list[slice]:
+    """Bands of rows that together are (rows, columns, n, k), each of about `_BAND_BYTES`."""
+    step = max(1, _BAND_BYTES // (cells[0].numel() * 4))
+    return [slice(first, min(first + step, len(cells))) for first in range(0, len(cells), step)]
+
+
+def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int) -> Tensor:
+    """Weighted mean over photos of what lies in their cells, weights bilinear between cells.
 
     Args:
-        weights: (rows, columns, n) of the whole level.
-        cells: (rows of the band, columns, n, k) of the band.
+        weights: (rows, columns, n).
+        cells: (rows, columns, n, channels cell_px cell_px).
 
     Returns:
-        (rows of the band, columns, k)
+        (1, channels, h, w)
     """
-    around = _neighbours(weights, band) if cell_px > 1 else weights[band][:, :, None]  # (rows, columns, 9 or 1, n)
     share = _bilinear_shares(cell_px, channels, weights.device)  # (9 or 1, k)
-    return (torch.matmul(around, cells) * share).sum(2)
+    mixed = torch.empty(*cells.shape[:2], cells.shape[3], device=weights.device)
+    for band in bands(cells):
+        around = _neighbours(weights, band) if cell_px > 1 else weights[band][:, :, None]  # (rows, columns, 9 or 1, n)
+        mixed[band] = (torch.matmul(around, cells[band].float()) * share).sum(2)
+    return from_cells(mixed, cell_px, channels)
 
 
 def odd_cells(patch_px: int, cell_px: int) -> int:

@@ -10,11 +10,14 @@ pixels and keeps every grey value that the camera gave it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Mode = Literal["bicubic", "nearest"]
+"""How a turned picture is resampled; masks take the nearest pixel."""
 _LEAST_TURN_PX = 0.75
 """A turn that moves no corner by more than this is left alone."""
 ALIGNED = 0.5
@@ -90,26 +93,26 @@ def register(photos: Tensor) -> Registration:
     return Registration(poses, _agreement(structure, poses * unit))
 
 
-def undo(photos: Tensor, poses: Tensor) -> Tensor:
+def undo(photos: Tensor, poses: Tensor, mode: Mode = "bicubic") -> Tensor:
     """Photos (n, c, h, w) brought into the shared view; outside its frame a photo repeats its border.
 
-    Exact where a photo is not turned and shifted by whole pixels, bicubic elsewhere.
+    Exact where a photo is not turned and shifted by whole pixels; resampled by `mode` elsewhere.
     """
-    return torch.cat([_undo_one(photo[None], pose) for photo, pose in zip(photos, poses, strict=True)])
+    return torch.cat([_undo_one(photo[None], pose, mode) for photo, pose in zip(photos, poses, strict=True)])
 
 
-def redo(image: Tensor, pose: Tensor) -> Tensor:
+def redo(image: Tensor, pose: Tensor, mode: Mode = "bicubic") -> Tensor:
     """The inverse of `undo` for one image (1, c, h, w) and a pose (3,) taken from several photos."""
     height, width = image.shape[2:]
     cos, sin = pose[2].cos(), pose[2].sin()
     dx, dy = pose[0], pose[1]
     inverse = torch.stack([-cos * dx - sin * dy, sin * dx - cos * dy, -pose[2]])
-    return _undo_one(image, _in_whole_pixels(inverse[None], height, width)[0])
+    return _undo_one(image, _in_whole_pixels(inverse[None], height, width)[0], mode)
 
 
-def _undo_one(image: Tensor, pose: Tensor) -> Tensor:
+def _undo_one(image: Tensor, pose: Tensor, mode: Mode) -> Tensor:
     if float(pose[2]) != 0:
-        return _warp(image, pose[None], "bicubic")
+        return _warp(image, pose[None], mode)
     height, width = image.shape[2:]
     rows = torch.arange(height, device=image.device).add(round(float(pose[1]))).clamp(0, height - 1)
     columns = torch.arange(width, device=image.device).add(round(float(pose[0]))).clamp(0, width - 1)

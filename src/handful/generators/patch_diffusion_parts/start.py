@@ -25,6 +25,12 @@ class Start:
     region: Tensor | None = None
     """(height, width) bool in the frame of the photo: what may change. None: everything."""
 
+    def keep(self, drawn: Tensor, photo: Tensor) -> Tensor:
+        """What was drawn (..., height, width), and the photo's own where nothing may change."""
+        if self.noise == 0:
+            return photo
+        return drawn if self.region is None else torch.where(self.region, drawn, photo)
+
     def reach(self, levels: int, most: float, least: float) -> tuple[int, float]:
         """How many of the levels above the coarsest are kept, and the noise that the next one starts with.
 
