@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from handful.core.artifacts import Score, library_versions
 from handful.core.config import fingerprint
 from handful.core.workspace import write_atomically
 from handful.features.image_set import ImageSet
-from handful.features.networks import owner_of
+from handful.features.networks import MAP_NETWORKS, find_network, owner_of
 from handful.scores.base import ImageSets
 
+_PACKAGE = Path(__file__).parents[1]
 _UNREAD = {
     "reference": {"training"},
     "training": {"reference"},
@@ -58,10 +61,14 @@ def _read(path: Path | None) -> Score | None:
 
 def _key(name: str, sets: ImageSets, device: str) -> str:
     facts = registry.load("scores", name).FACTS
+    code = set(code_of(registry.find("scores", name)))
+    if facts.network:
+        code |= code_of(_PACKAGE / "features" / "maps.py")
+        code |= code_of(_PACKAGE / "features" / "networks" / f"{_module(facts.network)}.py")
     read = {"samples", "reference", "training", "heldout"} - _UNREAD[facts.compares_with]
     return fingerprint(
         {
-            "file": hashlib.sha256(registry.find("scores", name).read_bytes()).hexdigest(),
+            "code": [_sha256(path) for path in sorted(code)],
             "network": owner_of(facts.network).tensors_sha256 if facts.network else "",
             "device": device,
             "versions": library_versions(),
@@ -69,6 +76,40 @@ def _key(name: str, sets: ImageSets, device: str) -> str:
             "sources": sets.sources if "training" in read else (),
         }
     )
+
+
+@cache
+def code_of(file: Path) -> frozenset[Path]:
+    """The file and every module of ours that it imports, directly or through others: whatever can change its number."""
+    found, unread = {file}, [file]
+    while unread:
+        new = _imports_of_ours(unread.pop()) - found
+        found |= new
+        unread += new
+    return frozenset(found)
+
+
+@cache
+def _imports_of_ours(file: Path) -> frozenset[Path]:
+    """Read from the text: an import within a function counts too."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    ours = [name.split(".")[1:] for name in names if name.split(".")[0] == _PACKAGE.name]
+    return frozenset(
+        path for parts in ours if parts and (path := _PACKAGE.joinpath(*parts).with_suffix(".py")).is_file()
+    )
+
+
+def _module(network: str) -> str:
+    return (MAP_NETWORKS[network] if network in MAP_NETWORKS else find_network(network)[0]).module
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _content(images: ImageSet) -> dict[str, Any]:
