@@ -25,7 +25,7 @@ from handful.generators.patch_diffusion_parts.global_state import GlobalState
 from handful.generators.patch_diffusion_parts.start import Start
 
 TOP = 4
-_STEPS = 255
+WEIGHT_STEPS = 255
 LEAST_WEIGHT = 1 / 256
 """A photo counts as drawn on from this weight on, anywhere at any level."""
 
@@ -45,7 +45,7 @@ def write_passport(drawing: Drawing, numbers: Tensor, novelty: float) -> Passpor
     for weights in reversed(drawing.weights):
         rows, columns, n = weights.shape
         top = weights.topk(min(TOP, n), dim=2)
-        levels = (top.values / top.values.sum(2, keepdim=True) * _STEPS).round()
+        levels = (top.values / top.values.sum(2, keepdim=True) * WEIGHT_STEPS).round()
         maps = torch.cat([numbers.to(top.indices)[top.indices], levels.long()], dim=2)  # (rows, columns, 2 top)
         block = np.zeros((2 * min(TOP, n) * rows, width), dtype)
         block[:, :columns] = maps.permute(2, 0, 1).reshape(-1, columns).cpu().numpy()
@@ -121,13 +121,22 @@ def _read_start(facts: dict[str, Any], place: Tensor, sampler: AlignedSampler) -
 
 def largest_region(sources: np.ndarray[Any, Any]) -> float:
     """Share of the largest connected region (4 neighbours) with one value in a map (rows, columns)."""
-    rows, columns = sources.shape
-    cells = np.arange(sources.size).reshape(rows, columns)
-    right, below = sources[:, 1:] == sources[:, :-1], sources[1:] == sources[:-1]
+    return largest_component(sources[:, 1:] == sources[:, :-1], sources[1:] == sources[:-1])
+
+
+def largest_component(right: np.ndarray[Any, Any], below: np.ndarray[Any, Any]) -> float:
+    """Share of the largest connected part of a map (rows, columns).
+
+    Args:
+        right: (rows, columns - 1) bool: whether a cell belongs together with the one to its right.
+        below: (rows - 1, columns) bool: the same with the one below.
+    """
+    rows, columns = right.shape[0], below.shape[1]
+    cells = np.arange(rows * columns).reshape(rows, columns)
     ends = (
         np.concatenate([cells[:, :-1][right], cells[:-1][below]]),
         np.concatenate([cells[:, 1:][right], cells[1:][below]]),
     )
-    graph = sparse.coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(sources.size,) * 2)
+    graph = sparse.coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(cells.size,) * 2)
     _, labels = sparse.csgraph.connected_components(graph, directed=False)
-    return float(np.bincount(labels).max() / sources.size)
+    return float(np.bincount(labels).max() / cells.size)
