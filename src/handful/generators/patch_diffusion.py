@@ -26,23 +26,36 @@ from handful.core.config import Settings
 from handful.core.errors import UserError
 from handful.core.memory import check_memory
 from handful.generators.base import Facts, Generator, ImageSpec, Passport, Stateful
-from handful.generators.patch_diffusion_parts.aligned import LEAST_TO_EXCLUDE, AlignedSampler, Variant
+from handful.generators.patch_diffusion_parts.aligned import AlignedSampler, Variant
 from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos
+from handful.generators.patch_diffusion_parts.candidate_passport import rebuild as rebuild_candidates
+from handful.generators.patch_diffusion_parts.candidate_passport import write_passport as write_candidate_passport
+from handful.generators.patch_diffusion_parts.candidate_path import CandidateSampler
 from handful.generators.patch_diffusion_parts.controls import PatchDiffusionControls, read_field, read_start
 from handful.generators.patch_diffusion_parts.passport import rebuild, write_passport
+from handful.generators.patch_diffusion_parts.paths import (
+    Path,
+    PathSetting,
+    check_controls_of_path,
+    check_path,
+    choose_path,
+    describe_path,
+)
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
-from handful.generators.patch_diffusion_parts.registration import ALIGNED
 
 _MEMORY_FACTOR = 5.5
 """Bytes at the peak over those of the photos in float32; 4.9 was measured with 40 photos of 656x480 px."""
 _MEMORY_LEAST_BYTES = 50 * 10**6
 
-FACTS = Facts(least_photos=2, least_side_px=16, trains=False, source_type="algorithmicMedia")
+FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algorithmicMedia")
 
 
 class PatchDiffusionSettings(Settings):
     """How samples are drawn. All defaults are ours, chosen on some places of a ball screw and judged on others."""
 
+    path: PathSetting = "auto"
+    """aligned: photos of one view, place by place; candidates: photos of different views, or one photo, each sample
+    laid out as a warped photo is; auto: as the photos' measured alignment says."""
     patch_px: int = Field(13, ge=3)
     """Side of the patches that are compared, in pixels of each level: small ones vary more, large ones copy more."""
     mixture_photos: int = Field(2, ge=1)
@@ -79,6 +92,7 @@ class PatchDiffusion(Generator):
         self.store = PhotoStore()
         self._sampler: AlignedSampler | None = None
         self._sampler_of: tuple[Tensor, Variant] | None = None
+        self._candidates: CandidateSampler | None = None
         self._passports: dict[int, Passport] = {}
         self._masks: dict[int, Tensor] = {}
 
@@ -88,6 +102,7 @@ class PatchDiffusion(Generator):
         Raises:
             UserError: that or drawing would take more memory than is free, or than is set.
         """
+        check_path(self.settings.path, len(photos))
         self._check_memory(photos)
         self.store.fill(photos, self.settings.align, self.settings.drop_outliers)
 
@@ -102,6 +117,7 @@ class PatchDiffusion(Generator):
         UserError: no such photo or file, a mask that does not fit, controls that exclude each other.
         """
         assert isinstance(controls, PatchDiffusionControls)
+        check_controls_of_path(controls, self.path)
         read_start(controls, self.store)
         read_field(controls, self.store)
 
@@ -109,6 +125,9 @@ class PatchDiffusion(Generator):
     def sample_controlled(self, seeds: Sequence[int], controls: Settings) -> Tensor:
         """As `sample`, varied more or less, from a photo, in a region of it, or under a given light."""
         assert isinstance(controls, PatchDiffusionControls)
+        check_controls_of_path(controls, self.path)
+        if self.path == "candidates":
+            return self._sample_candidates(seeds, controls)
         start, field = read_start(controls, self.store), read_field(controls, self.store)
         sampler = self.sampler(controls)
         images: list[Tensor] = []
@@ -121,26 +140,20 @@ class PatchDiffusion(Generator):
             self._passports[seed] = write_passport(drawing, self.store.numbers, sampler.novelty(drawing.image))
         return torch.cat(images)
 
+    def _sample_candidates(self, seeds: Sequence[int], controls: PatchDiffusionControls) -> Tensor:
+        sampler = self.candidate_sampler(controls.patch_px)
+        drawings = {seed: sampler.draw(seed) for seed in seeds}
+        self._passports = {seed: write_candidate_passport(drawing, sampler) for seed, drawing in drawings.items()}
+        self._masks = {seed: drawing.mask for seed, drawing in drawings.items() if drawing.mask is not None}
+        return torch.cat([drawings[seed].image for seed in seeds])
+
+    @property
+    def path(self) -> Path:
+        """How samples are drawn from the photos that `prepare` saw."""
+        return choose_path(self.settings.path, self.store)
+
     def notes(self) -> tuple[str, ...]:
-        store = self.store
-        agreement, moved, dropped = store.agreement.median(), store.poses.abs().sum(1) > 0, int((~store.kept).sum())
-        if float(agreement) < ALIGNED:
-            view = (
-                f"the photos do not share a view: their structure agrees by {agreement:.2f}, and {ALIGNED} is the "
-                "least; samples will show broken and doubled edges, so take singan or classic instead"
-            )
-        else:
-            farthest = store.poses[:, :2].norm(dim=1).max()
-            view = (
-                f"the photos share a view (their structure agrees by {agreement:.2f}, {ALIGNED} is the least); "
-                f"{int(moved.sum())} of {len(moved)} were moved, by up to {farthest:.1f} px"
-            )
-        notes = [view]
-        if dropped:
-            notes.append(f"{dropped} photo(s) whose light is unlike every other's are left out")
-        if int(store.kept.sum()) < LEAST_TO_EXCLUDE:
-            notes.append(f"with fewer than {LEAST_TO_EXCLUDE} photos, large parts of a sample are copies of one photo")
-        return tuple(notes)
+        return describe_path(self.settings.path, self.store)
 
     def masks(self) -> Mapping[int, Tensor]:
         return self._masks
@@ -154,6 +167,8 @@ class PatchDiffusion(Generator):
     def rebuild(self, passport: Passport) -> Tensor:
         """The sample (1, c, h, w) from its passport alone, whatever dials it was drawn with: within a grey level of 8
         bits nearly everywhere."""
+        if passport.facts.get("path") == "candidates":
+            return rebuild_candidates(passport.picture, passport.facts, self.candidate_sampler())
         return rebuild(passport.picture, passport.facts, self.sampler())
 
     def sampler(self, controls: PatchDiffusionControls | None = None) -> AlignedSampler:
@@ -172,6 +187,15 @@ class PatchDiffusion(Generator):
             self._sampler = AlignedSampler(AlignedPhotos(self.store), variant)
             self._sampler_of = self.store.pixels, variant
         return self._sampler
+
+    def candidate_sampler(self, patch_px: int | None = None) -> CandidateSampler:
+        """As `sampler`, for the other path."""
+        patch_px = self.settings.patch_px if patch_px is None else patch_px
+        sampler = self._candidates
+        if sampler is None or sampler.pixels is not self.store.pixels or sampler.patch_px != patch_px:
+            sampler = self._candidates = None  # frees its memory before the next is built
+            sampler = self._candidates = CandidateSampler(self.store, patch_px, self.settings.steps)
+        return sampler
 
     def _check_memory(self, photos: Tensor) -> None:
         needed = int(photos.numel() * 4 * _MEMORY_FACTOR) + _MEMORY_LEAST_BYTES
