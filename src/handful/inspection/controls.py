@@ -29,6 +29,8 @@ RINGS = 16
 _LEVEL = 0.001
 """Of Welch's t-test of a ring: a ring that is not surely other is left as it is."""
 _LEAST_IMAGES = 2
+_LEAST_SPREAD = 1e-6
+"""Of a log power: equal images, or a ring without coefficients, have none."""
 
 Table = npt.NDArray[np.float64]
 
@@ -74,16 +76,14 @@ def ring_powers(images: Floats) -> Table:
 def ring_gains(real: Table, samples: Table) -> npt.NDArray[np.float64]:
     """Factor of the amplitude in each ring, (RINGS,); 1 in the lowest, which hold the content, and where the two do not
     surely differ."""
-    p = stats.ttest_ind(real + _jitter(real), samples, equal_var=False).pvalue
+    sides = [
+        (side.mean(axis=0), np.maximum(side.std(axis=0, ddof=1), _LEAST_SPREAD), len(side)) for side in (real, samples)
+    ]
+    p = stats.ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue
     gains = np.exp((samples.mean(axis=0) - real.mean(axis=0)) / 2)
     sure = p < _LEVEL
     sure[:2] = False
     return np.asarray(np.where(sure, gains, 1.0))
-
-
-def _jitter(table: Table) -> Table:
-    """Far below any spread, so that equal rows (an image twice) have one."""
-    return 1e-9 * np.linspace(-1, 1, len(table))[:, None] * np.ones(table.shape[1])
 
 
 def _ring_numbers(height: int, width: int) -> npt.NDArray[np.intp]:

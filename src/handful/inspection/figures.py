@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
     sources = sorted({row.source for row in own if row.kind == "samples"})
     if not sources:
         return None
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"dose {inspector}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"dose {Path(inspector).stem}"}):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         axes = figure.add_subplot()
         doses = sorted({row.dose for row in own if row.kind == "samples"})
@@ -37,7 +38,7 @@ def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         axes.set_ylabel("AUROC on held-out photos")
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
         quiet(axes)
-        return to_svg(figure, f"AUROC of {inspector} over the dose of samples")
+        return to_svg(figure, f"AUROC of {Path(inspector).stem} over the dose of samples")
 
 
 def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
@@ -46,7 +47,7 @@ def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
     curve = sorted((row for row in own if row.kind in ("curve", "real", "more")), key=lambda row: row.photos)
     if len(curve) < 2:
         return None
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"learning {inspector}"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"learning {Path(inspector).stem}"}):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         axes = figure.add_subplot()
         _points(axes, [row.photos for row in curve], curve, INK, "-", "real photos")
@@ -64,7 +65,7 @@ def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         axes.set_ylabel("AUROC on held-out photos")
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
         quiet(axes)
-        return to_svg(figure, f"Learning curve of {inspector}")
+        return to_svg(figure, f"Learning curve of {Path(inspector).stem}")
 
 
 def _points(axes: Axes, places: Sequence[float], rows: Sequence[ArmRow], colour: str, line: str, name: str) -> None:

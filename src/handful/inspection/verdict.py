@@ -13,6 +13,7 @@ Without a claim, 'do not use' takes a planned comparison that claims worse, or a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from handful.inspection.answers import Evidence, contrast
 from handful.inspection.arms import Arm
@@ -42,7 +43,7 @@ def answer(
     if fallen is not None:
         return _say(
             source, "do not use",
-            f"real photos with their trace alone make {fallen.inspector} worse, {_numbers(fallen)}: the trace would be "
+            f"real photos with their trace alone make {_name(fallen)} worse, {_numbers(fallen)}: the trace would be "
             "learned in the place of the defect",
             why,
         )  # fmt: skip
@@ -50,7 +51,7 @@ def answer(
         decision, reason, more = _vetoed(better, own, arms, evidence, settings)
         return _say(source, decision, reason, [*why, *more])
     if worse:
-        return _say(source, "do not use", f"{worse[0].arm} makes {worse[0].inspector} worse, {_numbers(worse[0])}", why)
+        return _say(source, "do not use", f"{worse[0].arm} makes {_name(worse[0])} worse, {_numbers(worse[0])}", why)
     if not planned:
         return _say(source, "cannot be decided with this n", "no planned comparison has run yet", why)
     words = {one.word for one in planned}
@@ -89,16 +90,16 @@ def _vetoed(
             notes.append(f"Path control: {_measured(against)}.")
             if not _is(against, "better"):
                 veto = (
-                    f"{arm.name} helps {gained.inspector} no more than copies of the real photos do "
+                    f"{arm.name} helps {_name(gained)} no more than copies of the real photos do "
                     f"({_numbers(against)} against the path control)"
                 )
         if not veto and arm.kind != "both" and any(one.kind == "classical" for one in arms):
             against = contrast(evidence, gained.inspector, arm.name, "classical", settings.margin, False)
             notes.append(f"{_measured(against)}.")
             if against.gain is not None and against.gain <= 0:
-                veto = f"tuned classical augmentation alone does as well for {gained.inspector} ({_measured(against)})"
+                veto = f"tuned classical augmentation alone does as well for {_name(gained)} ({_measured(against)})"
         if not veto:
-            return "use", f"{gained.arm} makes {gained.inspector} better, {_numbers(gained)}", notes
+            return "use", f"{gained.arm} makes {_name(gained)} better, {_numbers(gained)}", notes
         vetoes.append(veto)
     return "do not use", vetoes[0], notes
 
@@ -120,7 +121,11 @@ def _is(one: Contrast, word: str) -> bool:
 
 
 def _measured(one: Contrast) -> str:
-    return f"{one.arm} against {one.against} ({one.inspector}): {_numbers(one)}"
+    return f"{one.arm} against {one.against} ({_name(one)}): {_numbers(one)}"
+
+
+def _name(one: Contrast) -> str:
+    return Path(one.inspector).stem
 
 
 def _numbers(one: Contrast) -> str:
@@ -134,7 +139,7 @@ def _numbers(one: Contrast) -> str:
 
 def _best(planned: Sequence[Contrast]) -> str:
     best = max(planned, key=lambda one: one.gain if one.gain is not None else -1.0)
-    return f"{best.arm} for {best.inspector}, {_numbers(best)}"
+    return f"{best.arm} for {_name(best)}, {_numbers(best)}"
 
 
 def _needed(planned: Sequence[Contrast]) -> str:

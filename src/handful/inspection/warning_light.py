@@ -1,7 +1,7 @@
 """Are samples told from real photos? A detector's share of right answers, as a warning light.
 
 It sees as many samples as photos of each label, so the label gives nothing away: the power in rings of spatial
-frequency, and the image at 8 x 8 pixels. Where it is often right, samples carry a trace that an inspector may learn in
+frequency, and the image at 4 x 4 pixels. Where it is often right, samples carry a trace that an inspector may learn in
 the place of the defect; that it does is what the trace control shows. Where it is at one half, this detector found no
 trace; another may.
 """
@@ -26,7 +26,7 @@ from handful.pages.words import percent
 from handful.statistics.binomial import share_limits
 
 LEAST_EACH = 4
-_SIDE_PX = 8
+_SIDE_PX = 4
 _PARTS = 5
 
 
