@@ -160,6 +160,21 @@ def test_samples_alone_have_no_test_part(format: Format, tmp_path: Path) -> None
         assert "\nval:" not in text and "# val:" in text
 
 
+def test_an_mvtec_export_keeps_to_what_readers_of_mvtec_assume(tmp_path: Path) -> None:
+    """Every defect below the folder is a test image, and sorted masks and sorted defects are pairs."""
+    maps = [np.zeros((5, 7), np.uint8), *(np.full((5, 7), 1 + number % 3, np.uint8) for number in range(11))]
+    make_dataset(tmp_path / "2_dataset", maps, KINDS, 10)
+    make_samples(tmp_path / "4_samples/cutter-1", some_maps(), KINDS)
+    export_set(tmp_path / "4_samples/cutter-1", tmp_path / "out", "mvtec", with_photos=True)
+    images = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.png"))
+    defects = [path for path in images if path.parts[0] != "ground_truth" and path.parts[-2] != "good"]
+    masks = [path for path in images if path.parts[0] == "ground_truth"]
+    assert len(defects) == len(masks) == 10 and {path.parts[0] for path in defects} == {"test"}
+    for defect, mask in zip(defects, masks, strict=True):
+        assert defect.parts[1] == mask.parts[1] and mask.stem == f"{defect.stem}_mask"
+    assert len(list((tmp_path / "out_defects/images/train").iterdir())) == 1 + 2
+
+
 def test_a_data_set_is_exported_by_its_fold(tmp_path: Path) -> None:
     make_dataset(tmp_path / "2_dataset", some_maps(), KINDS, 1)
     manifest = export_set(tmp_path / "2_dataset", tmp_path / "out", "coco")
