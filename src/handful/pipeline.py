@@ -51,7 +51,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
     spaces = choose_spaces(settings.features, listener)
     check_comparison(settings.protocol or (), spaces)
     work = Workspace(out)
-    audit = audit_photos(photos, bit_depth=settings.bit_depth)
+    audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
+    labels = read_labels(photos, settings.layout)
     settings, protocols = settle_protocols(settings.model_copy(update={"features": spaces}), audit)
     judged = judged_spaces(protocols, spaces)
     if not judged:
@@ -62,8 +63,10 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         )
     keep_out_of_photos(out, photos)
     with work.hold():
-        dataset = build_dataset(audit, work.dataset, settings.dataset, partial(_check_dataset, settings, protocols))
+        check = partial(_check_dataset, settings, protocols)
+        dataset = build_dataset(audit, work.dataset, settings.dataset, check, labels)
         audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
+        write_labels(labels, work.photos)
         freeze_plan(settings, spaces, dataset, out)
         say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset, protocols), listener)
         cells = _cells(settings, dataset)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handful.cli import app
 from handful.core.artifacts import DatasetManifest, Size
 from handful.core.config import parse_settings
 from handful.core.errors import UserError
@@ -93,6 +94,16 @@ def test_without_labels_the_fingerprint_is_as_it_ever_was(tmp_path: Path) -> Non
     manifest = build(tmp_path / "photos", tmp_path / "out", canvas="16", heldout=0)
     assert manifest.fingerprint == "1e6501714448378cee4f55b6cc15607bd75f64886567967d2d9501e5aa481f26"
     assert manifest.kinds == () and {(image.label, image.mask) for image in manifest.images} == {("", None)}
+
+
+def test_a_comparison_keeps_the_labelled_data_set_that_was_built_before(folder: Path, tmp_path: Path) -> None:
+    work = str(tmp_path / "work")
+    assert app.main(["dataset", str(folder), "--out", work, "--canvas", "16"]) == 0
+    before = (tmp_path / "work/2_dataset/dataset.json").read_bytes()
+    flags = ["--generators", "copies", "--samples", "4", "--features", "pixels", "--threads", "1", "--canvas", "16"]
+    assert app.main(["compare", str(folder), "--out", work, *flags]) == 0
+    assert (tmp_path / "work/2_dataset/dataset.json").read_bytes() == before
+    assert LabelSheet.read(tmp_path / "work/1_photos").kinds == ("gap",)
 
 
 def test_cuts_of_a_defective_photo_without_outlines_have_no_label(folder: Path, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def command(
     untuned: options.Untuned = False,
     assignments: options.GeneratorAssignments = None,
     bit_depth: options.BitDepth = None,
+    layout: options.Layout = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Does the main job: audits, splits, trains, draws, scores and reports. Finished parts are kept."""
@@ -66,6 +67,7 @@ def command(
         split_seed=split_seed, batch=batch, augment=options.words(augment),
         augment_photos=options.words(augment_photos), device=device, precision=precision,
         deterministic=deterministic, threads=threads, tuned=False if untuned else None, bit_depth=bit_depth,
+        layout=layout,
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
     where = f"recipe {recipe}" if recipe else "handful compare"

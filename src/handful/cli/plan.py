@@ -23,6 +23,7 @@ def command(
     split: options.Split = None,
     group_by: options.GroupBy = None,
     bit_depth: options.BitDepth = None,
+    layout: options.Layout = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Says before any training what a comparison on these photos can decide, and what it cannot."""
@@ -33,11 +34,11 @@ def command(
 
     flags = options.given(
         generators=options.words(generators), seeds=options.words(seeds), heldout=heldout, folds=folds, split=split,
-        group_by=group_by, bit_depth=bit_depth,
+        group_by=group_by, bit_depth=bit_depth, layout=layout,
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
     settings = arrange_settings(values | flags, f"recipe {recipe}" if recipe else "handful plan")
-    audit = audit_photos(photos, bit_depth=settings.bit_depth)
+    audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
     settings, protocols = settle_protocols(settings, audit)
     page = plan_power(audit, settings.generators, settings.seeds, settings.dataset, protocols)
     lines = [*page_lines(page), "", *table_lines(score_rows(page))]

@@ -38,6 +38,8 @@ class CompareSettings(Settings):
     None: every network whose weights are here, and pixels."""
     bit_depth: int | None = Field(None, ge=8, le=16)
     """The camera's bit depth, where the files do not say it."""
+    layout: str | None = None
+    """How labels lie among the photos: classes, masks, mvtec, coco, yolo, voc, labelme, or none. None finds it."""
     jobs: int = Field(1, ge=1)
     """Processes at a time, each pinned to its share of the cores."""
     dataset: DatasetSettings = DatasetSettings()
