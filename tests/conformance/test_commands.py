@@ -20,11 +20,13 @@ from handful.cli import (
     export,
     gate,
     generators,
+    inspect,
     inspectors,
     photos,
     plan,
     relight,
     report,
+    review,
     sample,
     score,
     scores,
@@ -34,6 +36,8 @@ from handful.cli import (
     withdraw,
 )
 from handful.core.workspace import Workspace
+from handful.sealer.defects import DefectSettings
+from handful.sealer.station import render_station
 
 # In flow order: each example finds what the ones before it left.
 COMMANDS: list[ModuleType] = [
@@ -56,6 +60,8 @@ COMMANDS: list[ModuleType] = [
     gate,
     report,
     compare,
+    review,
+    inspect,
 ]
 
 
@@ -88,6 +94,8 @@ def test_help_shows_the_example(module: ModuleType, capsys: pytest.CaptureFixtur
 def flow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
     """A folder in which every example was run once, in flow order, with --json."""
     folder = tmp_path_factory.mktemp("flow with a space")
+    defective = DefectSettings(kinds=("gap",))
+    render_station(folder / "labelled", 40, width=64, height=48, defects=defective)
     return folder, {name_of(module): run_example(module, "--json", folder=folder) for module in COMMANDS}
 
 

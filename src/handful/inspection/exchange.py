@@ -93,7 +93,7 @@ def _exchange(tables: Sequence[Sequence[Curve]], photos: Sequence[float], row: A
 def _words(row: ArmRow, value: float, ends: tuple[float, float], photos: Sequence[float]) -> str:
     samples = f"{plural(round(row.samples), 'accepted sample')} ({row.arm})"
     if value == float("inf"):
-        least = f" (surely {ends[0]:.0f} more real photos)" if 0 < ends[0] < float("inf") else ""
+        least = f" (lower limit {ends[0]:.0f} more real photos)" if 0 < ends[0] < float("inf") else ""
         return (
             f"{samples} are worth more than can be said{least}: the learning curve ends at {round(photos[-1])} photos, "
             "below them."

@@ -36,7 +36,7 @@ def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         _plain(axes, doses, [f"{dose:g}x" for dose in doses])
         axes.set_xlabel("samples for each real photo")
         axes.set_ylabel("AUROC on held-out photos")
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best")
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         quiet(axes)
         return to_svg(figure, f"AUROC of {Path(inspector).stem} over the dose of samples")
 
@@ -63,7 +63,7 @@ def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         _plain(axes, counts, [str(count) for count in counts])
         axes.set_xlabel("real training photos")
         axes.set_ylabel("AUROC on held-out photos")
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right")
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         quiet(axes)
         return to_svg(figure, f"Learning curve of {Path(inspector).stem}")
 
