@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handful import pipeline
 from handful.cli import app
 from handful.core.artifacts import DatasetManifest, Size
 from handful.core.config import parse_settings
@@ -96,14 +97,55 @@ def test_without_labels_the_fingerprint_is_as_it_ever_was(tmp_path: Path) -> Non
     assert manifest.kinds == () and {(image.label, image.mask) for image in manifest.images} == {("", None)}
 
 
-def test_a_comparison_keeps_the_labelled_data_set_that_was_built_before(folder: Path, tmp_path: Path) -> None:
+def test_a_comparison_keeps_the_labelled_data_set_that_was_built_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = str(tmp_path / "work")
     assert app.main(["dataset", str(folder), "--out", work, "--canvas", "16"]) == 0
     before = (tmp_path / "work/2_dataset/dataset.json").read_bytes()
+
+    def enough(*_: object) -> None:
+        raise UserError("so far", "so", "good")
+
+    monkeypatch.setattr(pipeline, "freeze_plan", enough)  # what comes after the data set
     flags = ["--generators", "copies", "--samples", "4", "--features", "pixels", "--threads", "1", "--canvas", "16"]
-    assert app.main(["compare", str(folder), "--out", work, *flags]) == 0
+    assert app.main(["compare", str(folder), "--out", work, *flags]) == 2
     assert (tmp_path / "work/2_dataset/dataset.json").read_bytes() == before
     assert LabelSheet.read(tmp_path / "work/1_photos").kinds == ("gap",)
+    assert app.main(["compare", str(folder), "--out", f"{work} plain", *flags, "--layout", "none"]) == 2
+    plain = DatasetManifest.read(tmp_path / "work plain/2_dataset")
+    assert len(plain.images) == 7 and not any(
+        image.label for image in plain.images
+    )  # a mask too; the other is its copy
+
+
+def test_the_split_that_a_layout_states_is_kept(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for index, place in enumerate(("train/good", "train/good", "train/good", "test/good", "test/gap")):
+        put(photos, f"{place}/{index}.png", noise(index))
+    gap = np.zeros((48, 64))
+    gap[3:20, 5:30] = 255
+    put(photos, "ground_truth/gap/4_mask.png", gap)
+    manifest = build(photos, tmp_path / "out", canvas="32", split="layout")
+    assert [image.photo for image in manifest.heldout(0)] == ["test/gap/4.png", "test/good/3.png"]
+    assert [image.label for image in manifest.heldout(0)] == ["gap", "good"] and manifest.warnings == ()
+    assert manifest.split == "2 of 5 photos held out, as their layout states"
+    near = noise(0)
+    near[0, 0] ^= 8
+    put(photos, "test/good/5.png", near)
+    warned = build(photos, tmp_path / "near", canvas="32", split="layout")
+    assert any("1 groups of near-duplicates have photos on both sides" in words for words in warned.warnings)
+    assert not {image.group for image in warned.heldout(0)} & {image.group for image in warned.training(0)}
+    with pytest.raises(UserError, match=r"1 image\(s\) on the canvas are the same.*\n.*\n.*training photos"):
+        build(photos, tmp_path / "same", canvas="11", split="layout")
+    with pytest.raises(UserError, match="--split layout is given together with"):
+        build(photos, tmp_path / "folds", canvas="32", split="layout", folds=2)
+
+
+def test_a_layout_without_a_test_part_splits_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"calls 0 of 6 photos test photos.*\n.*at least 1.*\n.*train and test"):
+        build(folder, tmp_path / "out", split="layout")
+    assert not (tmp_path / "out").exists()
 
 
 def test_cuts_of_a_defective_photo_without_outlines_have_no_label(folder: Path, tmp_path: Path) -> None:

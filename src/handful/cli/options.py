@@ -16,7 +16,7 @@ Channels = Annotated[str | None, typer.Option(help="auto, grey or rgb.")]
 BitDepth = Annotated[int | None, typer.Option(help="The camera's bit depth (8 to 16), where files hide it.")]
 Heldout = Annotated[float | None, typer.Option(help="Share of the photos that no generator sees.")]
 Folds = Annotated[int | None, typer.Option(help="Number of held-out folds.")]
-Split = Annotated[str | None, typer.Option(help="groups, or blocks for conveyor sequences.")]
+Split = Annotated[str | None, typer.Option(help="groups; blocks for conveyor sequences; layout: its test part.")]
 GroupBy = Annotated[str | None, typer.Option(help="Pattern over file names: equal matches stay together.")]
 Layout = Annotated[
     str | None, typer.Option(help="Of the labels: classes, masks, mvtec, coco, yolo, voc, labelme, or none.")

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ from handful.dataset.labels_on_canvas import canvas_labels, check_labels, label_
 from handful.dataset.names import image_stems
 from handful.dataset.settings import DatasetSettings, Fit
 from handful.dataset.split import Split, split_photos
+from handful.dataset.stated_split import stated_split
 
 __all__ = ["DatasetSettings", "build_dataset"]
 
@@ -100,9 +101,9 @@ def build_dataset(
     keep_out_of_photos(out, Path(audit.folder))
     if labels is not None:
         check_labels(labels, audit.folder)
-    plan = _settle(audit, settings)
+    plan = _settle(audit, settings, labels)
     with _staging_folder(out) as staged:
-        split, images = _split_images(plan.photos, tuple(_write_images(staged, audit, plan, labels)), settings)
+        split, images = _split_images(plan.photos, tuple(_write_images(staged, audit, plan, labels)), settings, labels)
         manifest = DatasetManifest(
             canvas=plan.canvas,
             channels=plan.channels,
@@ -124,12 +125,12 @@ def build_dataset(
         return _publish(staged, manifest, out)
 
 
-def _settle(audit: PhotoAudit, settings: DatasetSettings) -> _Plan:
+def _settle(audit: PhotoAudit, settings: DatasetSettings, labels: LabelSheet | None) -> _Plan:
     photos = tuple(photo for photo in audit.photos if settings.keep_duplicates or photo.duplicate_of is None)
     canvas, fit = settle_canvas(photos, settings)
     channels = _settle_channels(photos, settings)
     bit_depth = _settle_bit_depth(photos)
-    split_photos(photos, settings)  # refuses what can be refused before all photos are read again
+    _split(photos, settings, labels)  # refuses what can be refused before all photos are read again
     return _Plan(photos, canvas, fit, settings.filter, channels, bit_depth, settings.folds)
 
 
@@ -228,14 +229,25 @@ def _label_prints(staged: Path, labels: LabelSheet | None, images: Sequence[Data
     return {"kinds": labels.kinds, "labels": [[image.label, mask] for image, mask in zip(images, masks, strict=True)]}
 
 
+def _split(
+    photos: Sequence[Photo],
+    settings: DatasetSettings,
+    labels: LabelSheet | None,
+    pixels: Sequence[Collection[str]] | None = None,
+) -> Split:
+    if settings.split == "layout":
+        return stated_split(photos, settings, labels, pixels)
+    return split_photos(photos, settings, pixels)
+
+
 def _split_images(
-    photos: Sequence[Photo], images: Sequence[DatasetImage], settings: DatasetSettings
+    photos: Sequence[Photo], images: Sequence[DatasetImage], settings: DatasetSettings, labels: LabelSheet | None
 ) -> tuple[Split, tuple[DatasetImage, ...]]:
     """The split, and the images with their groups and folds."""
     pixels: dict[str, set[str]] = {photo.name: set() for photo in photos}
     for image in images:
         pixels[image.photo].add(image.pixels_sha256)
-    split = split_photos(photos, settings, list(pixels.values()))
+    split = _split(photos, settings, labels, list(pixels.values()))
     of_photo = dict(zip(pixels, zip(split.groups, split.folds, strict=True), strict=True))
     return split, tuple(
         image.model_copy(update=dict(zip(("group", "fold"), of_photo[image.photo], strict=True))) for image in images

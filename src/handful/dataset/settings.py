@@ -33,8 +33,9 @@ class DatasetSettings(Settings):
     2 are not, where groups allow. With folds, 1 / folds instead."""
     folds: int = Field(1, ge=1, le=20)
     """1: one held-out set. More: the photos in so many parts, each held out once."""
-    split: Literal["groups", "blocks"] = "groups"
-    """groups: near-duplicates stay together; blocks: runs in file order stay together, for sequences."""
+    split: Literal["groups", "blocks", "layout"] = "groups"
+    """groups: near-duplicates stay together; blocks: runs in file order stay together, for sequences; layout: what the
+    layout of the labels calls test is held out."""
     group_by: str | None = None
     """Regular expression over file names: photos with the same first capture (or match) stay together."""
     keep_duplicates: bool = False
