@@ -12,7 +12,7 @@ from PIL import Image
 from stations import HEIGHT, WIDTH, pit, surface, write_station
 
 from handful.cli import app
-from handful.core.artifacts import PhotoAudit, SampleManifest, read_sample_rows
+from handful.core.artifacts import DatasetManifest, PhotoAudit, SampleManifest, read_sample_rows
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, png_bytes, read_png
 from handful.core.labels import LabelledPhoto, LabelSheet, Region
@@ -153,6 +153,11 @@ def test_the_command_takes_photos_a_data_set_and_drawn_defects(
     assert (document["count"], document["kinds"], document["source_type"]) == (2, ["defect"], "compositeCapture")
     assert (Path(document["library"]) / "library.json").is_file()
     assert LabelSheet.read(work / "1_photos").counts() == {"good": 6, "defect": 3}
+    assert app.main(["defects", str(photos), "--out", str(tmp_path / "work"), "--single", *told]) == 0
+    document = json.loads(capsys.readouterr().out)
+    held_out = {image.photo for image in DatasetManifest.read(dataset).heldout(0)}
+    pixels = {pixels_sha256(read_png(photos / name)) for name in held_out}  # the data set's photos, given as photos
+    assert held_out and not pixels & set(SampleManifest.read(Path(document["samples"])).training_pixels)
     (tmp_path / "spots.png").write_bytes(png_bytes((255 * pit(60, 80, 30)).astype(np.uint8), 8))
     drawn = ["--procedural", "scratch,spot", "--spots", str(tmp_path / "spots.png")]
     code = app.main(["defects", str(dataset), "--out", str(tmp_path / "work"), *drawn, "--count", "2", "--json"])
@@ -173,9 +178,7 @@ def refusal(tmp_path: Path, sheet: LabelSheet, **values: Any) -> UserError:
 
 def test_a_library_without_a_defect_or_of_one_is_refused(tmp_path: Path) -> None:
     sheet = write_station(tmp_path / "photos")
-    bare = sheet.model_copy(
-        update={"photos": tuple(photo.model_copy(update={"regions": ()}) for photo in sheet.photos)}
-    )
+    bare = tuple(photo.model_copy(update={"regions": ()}) for photo in sheet.photos)
     error = refusal(tmp_path, sheet.model_copy(update={"photos": bare}))
     assert "No labelled defect" in error.what and "3 defective photo(s) without an outline" in error.what
     assert "At least 2 defects" in error.allowed and "--procedural" in error.do

@@ -56,7 +56,7 @@ def command(
     only: Annotated[
         Path | None, typer.Option(help="A text file: the photos that may enter, a name or pixel hash a line.")
     ] = None,
-    fold: Annotated[int, typer.Option(help="Of a data set: its training images enter, its held-out ones never.")] = 0,
+    fold: Annotated[int, typer.Option(help="Of the data set: what it holds out in this fold never enters.")] = 0,
     layout: options.Layout = None,
     bit_depth: options.BitDepth = None,
     samples: Annotated[Path | None, typer.Option(help="Folder for the set; default: its own in 4_samples.")] = None,
@@ -137,7 +137,7 @@ def _read_sources(
         names = [path.relative_to(photos).as_posix() for path in list_photos(photos, layout)]
         good = tuple(LabelledPhoto(name=name, label=GOOD) for name in names)
         sheet = LabelSheet(layout="classes", folder=str(photos.resolve()), kinds=(), photos=good)
-        return sources_of_photos(sheet, only, bit_depth)
+        return sources_of_photos(sheet, only, bit_depth, _held_out(work, sheet.folder, fold))
     folder = Workspace(work).photos
     if (folder / LabelSheet.file_name).exists() and LabelSheet.read(folder).folder != sheet.folder:
         raise UserError(
@@ -146,7 +146,19 @@ def _read_sources(
             "Give another workspace with --out.",
         )
     write_labels(sheet, folder)
-    return sources_of_photos(sheet, only, bit_depth)
+    return sources_of_photos(sheet, only, bit_depth, _held_out(work, sheet.folder, fold))
+
+
+def _held_out(work: Path, photos: str, fold: int) -> set[str]:
+    """Names of the photos that the workspace's data set, where it was made of this folder, holds out."""
+    from handful.core.artifacts import DatasetManifest
+    from handful.core.workspace import Workspace
+
+    folder = Workspace(work).dataset
+    if not (folder / DatasetManifest.file_name).exists():
+        return set()
+    manifest = DatasetManifest.read(folder)
+    return {image.photo for image in manifest.heldout(fold)} if manifest.photo_folder == photos else set()
 
 
 def _read_list(only: Path | None) -> list[str]:

@@ -79,21 +79,26 @@ class Sources:
                     yield kind, numbers == number
 
 
-def sources_of_photos(sheet: LabelSheet, only: Collection[str] = (), bit_depth: int | None = None) -> Sources:
+def sources_of_photos(
+    sheet: LabelSheet, only: Collection[str] = (), bit_depth: int | None = None, held_out: Collection[str] = ()
+) -> Sources:
     """Labelled photos as they are on disk. Photos of a test split never enter.
 
     Args:
         sheet: what is known of each.
         only: names of photos, or 8 digits or more of the hash of their pixels; empty: all.
         bit_depth: the camera's, 8 to 16; None goes by the files.
+        held_out: names of photos that a data set made of them holds out; they never enter.
 
     Raises:
         UserError: no photo may enter, one is unreadable, they differ in size or depth, or `only` names one that is not
             there.
     """
     folder = Path(sheet.folder)
-    training = [entry for entry in sheet.photos if entry.split != "test"]
-    left_out = _words(len(sheet.photos) - len(training), "of the test split")
+    known = [entry for entry in sheet.photos if entry.split != "test"]
+    training = [entry for entry in known if entry.name not in held_out]
+    left_out = _words(len(sheet.photos) - len(known), "of the test split")
+    left_out += _words(len(known) - len(training), "that the data set holds out")
     found: list[SourcePhoto] = []
     first: tuple[str, DecodedPhoto] | None = None
     colour = False
