@@ -57,6 +57,8 @@ def with_the_trace(photos: LabelledSet, real: LabelledSet, samples: LabelledSet)
         if min(len(own), len(drawn)) < _LEAST_IMAGES:
             continue
         gains = ring_gains(ring_powers(own), ring_powers(drawn))  # (RINGS,)
+        if (gains == 1).all():
+            continue  # to the frequencies and back would round
         rows = photos.labels == label
         spectra = np.fft.fft2(images[rows])
         images[rows] = np.clip(np.fft.ifft2(spectra * gains[rings]).real, -1, 1).astype(np.float32)
