@@ -81,9 +81,11 @@ def planted(seed: int, count: int, height: int = 20, width: int = 24, channels: 
     return labelled(np.clip(images, -1, 1), labels, masks)
 
 
-def labelled(images: Floats, labels: np.ndarray, masks: np.ndarray | None) -> LabelledSet:
+def labelled(images: Floats, labels: np.ndarray, masks: np.ndarray) -> LabelledSet:
     hashes = tuple(pixels_sha256(unit_to_integers(image, 8)) for image in images)
     names = tuple(f"{row}.png" for row in range(len(images)))
+    for array in (images, labels, masks):  # no inspector changes what it is given
+        array.setflags(write=False)
     return LabelledSet(images, labels.astype(np.intp), KINDS, masks, hashes, np.arange(len(images)), names)
 
 
@@ -171,11 +173,10 @@ def test_the_same_seed_gives_the_same_predictions(name: str) -> None:
 def test_neither_order_nor_number_of_test_images_matters(name: str) -> None:
     test = planted(1, 19)
     inspector = chosen_fit(name, planted(0, 12))
-    whole, before = inspector.predict(test.images), test.images.copy()
+    whole = inspector.predict(test.images)
     order = np.random.default_rng(0).permutation(19)
     assert_same(whole, inspector.predict(test.images[order]), order, exactly=False)
     assert_same(whole, inspector.predict(test.images[18:]), [18], exactly=False)
-    np.testing.assert_array_equal(test.images, before)
 
 
 @every_inspector

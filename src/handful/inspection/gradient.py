@@ -79,8 +79,8 @@ def train_network(
         device: where to train.
     """
     random = torch_stream(seed, purpose, fit)
-    images, labels = torch.from_numpy(train.images), torch.from_numpy(train.labels.astype(np.int64))
-    masks = None if train.masks is None else torch.from_numpy(train.masks)
+    images, labels = torch.tensor(train.images), torch.tensor(train.labels, dtype=torch.int64)
+    masks = None if train.masks is None else torch.tensor(train.masks)
     chances = torch.from_numpy(shares)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY)
     network.train()
@@ -103,7 +103,7 @@ def predict_network(network: nn.Module, images: Floats, device: str) -> Tensor:
     outputs = []
     with torch.inference_mode():
         for start in range(0, len(images), _ROWS):
-            part = torch.from_numpy(images[start : start + _ROWS])
+            part = torch.tensor(images[start : start + _ROWS])
             batch = torch.zeros(_ROWS, *part.shape[1:])
             batch[: len(part)] = part
             outputs.append(network(batch.to(device, memory_format=torch.channels_last))[: len(part)].float().cpu())

@@ -108,10 +108,10 @@ class PatchMemory(Inspector):
         height, width = images.shape[2:]
         zoom = self.settings.side_px / min(height, width)
         size = (round(height * zoom), round(width * zoom))
-        inputs = torch.from_numpy(images)
         if size != (height, width):
-            inputs = F.interpolate(inputs, size, mode="bilinear", align_corners=False, antialias=True)
-        maps = self._extractor(inputs.numpy())
+            enlarged = F.interpolate(torch.tensor(images), size, mode="bilinear", align_corners=False, antialias=True)
+            images = enlarged.numpy()
+        maps = self._extractor(images)
         patches = join_layers([torch.from_numpy(maps[layer]).to(self.device) for layer in _LAYERS])
         self._grid = (patches.shape[2], patches.shape[3])
         return patches.flatten(2).transpose(1, 2).contiguous()
