@@ -200,6 +200,7 @@ def test_coco_reads_run_lengths_of_both_spellings_and_several_files(tmp_path: Pa
             lambda d: d["annotations"][0].update(segmentation={"counts": [3, 4], "size": [6, 8]}),
             ["add up to 7 pixels", "48"],
         ),
+        (lambda d: d["images"][2].pop("file_name"), ["Entry 3 of 'images'", "lacks file_name or id"]),
         (lambda d: [one.update(file_name="no.png") for one in d["images"]], ["None of the 3 images named", "no.png"]),
     ],
 )
@@ -238,6 +239,7 @@ def test_coco_notes_what_is_missing(tmp_path: Path) -> None:
         ("7 0.5 0.5 0.1 0.1", ["Line 1 of labels/b.txt has the class 7", "data.yaml lists 2: 0 (bubble), 1 (gap)"]),
         ("0 0.5 0.5", ["is '0 0.5 0.5'", "CLASS X Y WIDTH HEIGHT"]),
         ("0 0.5 0.5 x 1", ["is '0 0.5 0.5 x 1'"]),
+        ("0 0.5 0.5 nan 1", ["is '0 0.5 0.5 nan 1'"]),
         ("0 0.9 0.5 0.9 0.1", ["'bubble' of images/b.png", "8x6 px"]),
     ],
 )
@@ -370,6 +372,27 @@ def test_wrong_masks_are_refused_and_empty_ones_told(tmp_path: Path) -> None:
     put(tmp_path, "ok/a_mask.png", GAP)
     error = refusal(tmp_path)
     assert "ok/a.png is called good, and 12 of its pixels are marked" in error.what
+
+
+def test_files_from_windows_are_read(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "classes.txt").write_bytes("Bläschen\r\nLücke\r\n".encode("utf-8-sig"))
+    assert read(tmp_path).kinds == ("Bläschen", "Lücke")
+    (tmp_path / "classes.txt").write_bytes("Bläschen\nLücke\n".encode("cp1252"))
+    error = refusal(tmp_path)
+    assert "classes.txt cannot be read" in error.what and "UTF-8" in error.allowed
+
+
+def test_a_jpeg_mask_has_no_ring_of_noise(tmp_path: Path) -> None:
+    put(tmp_path, "good/a.png")
+    put(tmp_path, "gap/b.png", np.random.default_rng(0).integers(0, 256, (64, 64)))
+    truth = np.zeros((64, 64), bool)
+    truth[10:30, 20:45] = True
+    put(tmp_path, "gap/b_mask.jpg", truth * 255)
+    sheet = read(tmp_path)
+    (region,) = next(photo for photo in sheet.photos if photo.label == "gap").regions
+    assert np.array_equal(region.rasterise(tmp_path, Size(width=64, height=64)), truth)
 
 
 def test_mvtec_notes_masks_and_images_without_each_other(tmp_path: Path) -> None:

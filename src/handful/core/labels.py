@@ -41,7 +41,7 @@ class Region(Settings):
     mask: str = ""
     """File of the photo's size, relative to the labels' folder."""
     value: int | None = None
-    """The one value of the mask file that is inside; None: every value but 0."""
+    """The one value of the mask file that is inside; None: every value but 0 (of a JPEG file: above 127)."""
 
     def rasterise(self, folder: Path, size: Size) -> Mask:
         """(height, width): which pixels are inside, by their centres.
@@ -164,8 +164,8 @@ def _runs_to_mask(runs: Sequence[int], size: Size) -> Mask:
 def _read_mask(path: Path, size: Size, value: int | None) -> Mask:
     try:
         with Image.open(path) as opened:
-            mask = np.array(opened)
-    except OSError as error:
+            mask, lossy = np.array(opened), opened.format == "JPEG"
+    except (OSError, ValueError, SyntaxError) as error:
         raise UserError(
             f"The mask {path} cannot be read: {error}.",
             "A mask is an image of its photo's size.",
@@ -179,4 +179,5 @@ def _read_mask(path: Path, size: Size, value: int | None) -> Mask:
         )
     if value is not None and mask.ndim == 2:
         return np.asarray(mask == value)
-    return np.asarray(mask != 0 if mask.ndim == 2 else (mask[..., :3] != 0).any(axis=2))
+    inside = mask > 127 if lossy else mask != 0  # JPEG leaves no background at 0
+    return np.asarray(inside if inside.ndim == 2 else inside[..., :3].any(axis=2))

@@ -37,6 +37,7 @@ def read(tree: Tree) -> Found:
     parts: dict[str, str | None] = {}
     missing = []
     for file, document in _documents(tree).items():
+        _check_lists(document, file)
         names = {category["id"]: kind_of(str(category["name"])) for category in document["categories"]}
         found.declared |= set(names.values())
         image_of: dict[Any, str] = {}
@@ -72,6 +73,18 @@ def _documents(tree: Tree) -> dict[str, Any]:
         for name, document in tree.documents.items()
         if isinstance(document, dict) and all(isinstance(document.get(key), list) for key in keys)
     }
+
+
+def _check_lists(document: dict[str, Any], file: str) -> None:
+    needed = {"images": {"id", "file_name"}, "categories": {"id", "name"}, "annotations": {"image_id", "category_id"}}
+    for key, fields in needed.items():
+        for place, entry in enumerate(document[key]):
+            if not isinstance(entry, dict) or not fields <= entry.keys():
+                raise UserError(
+                    f"Entry {place + 1} of '{key}' in {file} lacks {' or '.join(sorted(fields))}.",
+                    "Images have id and file_name, categories id and name, annotations image_id and category_id.",
+                    f"Correct {file}, or export the labels again as COCO instances.",
+                )
 
 
 def _regions(annotation: dict[str, Any], names: dict[Any, str], tree: Tree, image: str, file: str) -> list[Region]:

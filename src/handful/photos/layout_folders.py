@@ -140,9 +140,9 @@ def _masks(tree: Tree) -> dict[str, str | None]:
 
 def _listed_kinds(tree: Tree) -> list[str]:
     for folder in MASK_FOLDERS:
-        path = tree.folder / folder / KINDS_FILE
-        if path.is_file():
-            kinds = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        path = f"{folder}/{KINDS_FILE}"
+        if path in tree.others:
+            kinds = [line.strip() for line in tree.text(path).splitlines() if line.strip()]
             if len(set(kinds)) != len(kinds) or any(is_good(kind) for kind in kinds):
                 raise UserError(
                     f"{path} lists {', '.join(kinds)}.",

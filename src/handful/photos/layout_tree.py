@@ -63,6 +63,21 @@ class Tree:
         """Image name without its extension -> image name."""
         return {stem(name): name for name in self.images}
 
+    def text(self, name: str) -> str:
+        """A text file, with or without a byte order mark.
+
+        Raises:
+            UserError: it cannot be read, or is no UTF-8.
+        """
+        try:
+            return (self.folder / name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{self.folder / name} cannot be read: {error}.",
+                "Files of labels are UTF-8 text.",
+                "Save it as UTF-8, or move it away.",
+            ) from None
+
     @cached_property
     def documents(self) -> dict[str, Any]:
         """JSON file -> what it holds; files that hold no JSON are left out."""

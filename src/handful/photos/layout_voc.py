@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
@@ -91,7 +92,7 @@ def _image_sets(tree: Tree) -> dict[str, str]:
     for file in tree.others:
         path = PurePosixPath(file)
         if "ImageSets" in path.parts and path.stem in ("train", "val", "test"):
-            for line in (tree.folder / file).read_text(encoding="utf-8").splitlines():
+            for line in tree.text(file).splitlines():
                 if line.strip():
                     found[line.strip()] = path.stem
     return found
@@ -124,7 +125,7 @@ def _class_numbers(tree: Tree, mask: str, kinds: list[str]) -> dict[int, str]:
     """Value of a class segmentation -> kind."""
     listed = next((name for name in tree.others if PurePosixPath(name).name == LABEL_MAP), None)
     if listed is not None:
-        lines = (tree.folder / listed).read_text(encoding="utf-8").splitlines()
+        lines = tree.text(listed).splitlines()
         names = [line.split(":")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
         return {number: kind_of(name) for number, name in enumerate(names) if name != "background"}
     with Image.open(tree.folder / mask) as picture:
@@ -148,9 +149,12 @@ def _box(item: ElementTree.Element, file: str) -> tuple[float, float, float, flo
 def _number(root: ElementTree.Element, path: str, file: str) -> float | None:
     text = root.findtext(path)
     try:
-        return None if text is None else float(text)
+        number = None if text is None else float(text)
     except ValueError:
-        raise _damaged(file, f"the {path} '{text}'") from None
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise _damaged(file, f"the {path} '{text}'")
+    return number
 
 
 def _damaged(file: str, what: str) -> UserError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import PurePosixPath
 
@@ -64,8 +65,8 @@ def _label_files(tree: Tree) -> list[str]:
 
 def _looks_so(tree: Tree, file: str) -> bool:
     try:
-        lines = (tree.folder / file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = tree.text(file).splitlines()
+    except UserError:
         return False
     filled = [line.strip() for line in lines if line.strip()]
     return bool(filled) and _NUMBER.fullmatch(filled[0]) is not None
@@ -96,7 +97,7 @@ def _lists(tree: Tree) -> list[str]:
 def _class_names(tree: Tree) -> tuple[dict[int, str], str]:
     """Number -> class, and the file that says so."""
     for file in _lists(tree):
-        text = (tree.folder / file).read_text(encoding="utf-8")
+        text = tree.text(file)
         if file.endswith((".yaml", ".yml")):
             names = yaml_names(text)
         else:
@@ -149,7 +150,7 @@ def _unquoted(text: str) -> str:
 
 def _regions(tree: Tree, file: str, size: Size, names: dict[int, str], source: str) -> tuple[Region, ...]:
     regions = []
-    for number, line in enumerate((tree.folder / file).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(tree.text(file).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -157,7 +158,7 @@ def _regions(tree: Tree, file: str, size: Size, names: dict[int, str], source: s
             place, values = int(words[0]), [float(word) for word in words[1:]]
         except ValueError:
             raise _wrong_line(file, number, line) from None
-        if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        if not all(map(math.isfinite, values)) or (len(values) != 4 and (len(values) < 6 or len(values) % 2)):
             raise _wrong_line(file, number, line)
         if place not in names:
             raise UserError(
