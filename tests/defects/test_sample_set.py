@@ -184,6 +184,8 @@ def test_a_library_without_a_defect_or_of_one_is_refused(tmp_path: Path) -> None
     assert "At least 2 defects" in error.allowed and "--procedural" in error.do
     error = refusal(tmp_path, sheet.model_copy(update={"photos": sheet.photos[:5]}))
     assert "holds 1 defect of kind pit" in error.what and "at least 2" in error.allowed and "--single" in error.do
+    one = sheet.model_copy(update={"photos": sheet.photos[3:]})
+    assert "has 1 good photo, and --good-share is 0.5" in refusal(tmp_path, one, good_share=0.5).what
     goods = sheet.model_copy(update={"photos": sheet.photos[4:]})
     assert "0 good photos" in refusal(tmp_path, goods).what
     assert "Did you mean 'pit'?" in refusal(tmp_path, sheet, kinds=["pti"]).do
@@ -232,6 +234,14 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None
     with pytest.raises(UserError) as caught:
         make_defects(sources, tmp_path / "work", PlacementSettings(), 0)
     assert "0 samples" in caught.value.what
+
+
+def test_a_photo_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
+    sources = sources_of_photos(write_station(tmp_path / "photos"))
+    (tmp_path / "photos/good_1.png").write_bytes(png_bytes(surface(77), 8))
+    with pytest.raises(UserError) as caught:
+        sources.read(sources.photos[1])
+    assert "good_1.png has changed" in caught.value.what
 
 
 def test_photos_of_two_sizes_are_refused(tmp_path: Path) -> None:

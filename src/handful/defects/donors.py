@@ -16,7 +16,7 @@ from handful.defects.place import Change
 from handful.defects.poisson import Plane
 from handful.defects.seam import joint_jump
 from handful.defects.settings import PlacementSettings
-from handful.defects.sources import Sources
+from handful.defects.sources import SourcePhoto, Sources
 from handful.defects.spots import allowed_places, draw_place, fitting_places, mask_middle, near_places
 
 _WINDOW_PX = 768
@@ -38,14 +38,14 @@ class LibraryMaker:
         self.kinds = tuple(sorted({cutting.kind for cutting in self.cuttings}))
 
     def put(
-        self, kind: str, photo: Plane, spots: Mask | None, taken: Mask, random: np.random.Generator
+        self, kind: str, photo: Plane, onto: SourcePhoto, spots: Mask | None, taken: Mask, random: np.random.Generator
     ) -> Change | str:
         """See `DefectMaker.put`. Sizes are drawn evenly on a logarithmic scale."""
         told = self.settings
         choices = [cutting for cutting in self.cuttings if kind in (GOOD, cutting.kind)]
         cutting = choices[int(random.integers(len(choices)))]
         if kind == GOOD:
-            cutting = self._flawless(cutting, random)
+            cutting = self._flawless(cutting, onto, random)
         size = float(np.exp(random.uniform(np.log(told.smallest), np.log(told.largest))))
         turn_deg = float(random.uniform(-told.turn_deg, told.turn_deg))
         toss = random.random(2) < 0.5
@@ -117,15 +117,15 @@ class LibraryMaker:
         down, right = draw_place(places, random)
         return rows.start + down, columns.start + right
 
-    def _flawless(self, cutting: Cutting, random: np.random.Generator) -> Cutting:
-        """A piece of a good photo, of the shape and from the place of a defect."""
-        photos = self.sources.good
+    def _flawless(self, cutting: Cutting, onto: SourcePhoto, random: np.random.Generator) -> Cutting:
+        """A piece of another good photo, of the shape and from the place of a defect."""
+        photos = [photo for photo in self.sources.good if photo.pixels_sha256 != onto.pixels_sha256]
         photo = photos[int(random.integers(len(photos)))]
         mask = np.zeros((self.sources.size.height, self.sources.size.width), bool)
         height, width = cutting.mask.shape
         mask[cutting.y : cutting.y + height, cutting.x : cutting.x + width] = cutting.mask
         source = (photo.name, photo.pixels_sha256)
-        return cut_out(self.sources.read(photo), mask, np.zeros_like(mask), cutting.name, GOOD, source)
+        return cut_out(self.sources.read(photo), mask, np.zeros_like(mask), "flawless", GOOD, source)
 
 
 def _span(corner: int, places: int, length: int) -> slice:

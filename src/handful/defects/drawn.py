@@ -21,6 +21,7 @@ from handful.defects.place import Change
 from handful.defects.poisson import Plane
 from handful.defects.seam import gradient_jump
 from handful.defects.settings import PlacementSettings
+from handful.defects.sources import SourcePhoto
 from handful.defects.spots import allowed_places, draw_place
 
 _LEAST_CHANGE = 0.02  # of the largest, to belong to the mask
@@ -58,7 +59,7 @@ class DrawnMaker:
                 raise unknown_name("drawn defect", kind, DRAWN_KINDS, "handful defects --help")
 
     def put(
-        self, kind: str, photo: Plane, spots: Mask | None, taken: Mask, random: np.random.Generator
+        self, kind: str, photo: Plane, onto: SourcePhoto, spots: Mask | None, taken: Mask, random: np.random.Generator
     ) -> Change | str:
         """See `DefectMaker.put`."""
         told = self.settings

@@ -75,7 +75,7 @@ def cut_library(sources: Sources, settings: PlacementSettings) -> tuple[list[Cut
     for kind in settings.kinds:
         if kind not in sources.kinds:
             raise unknown_name("kind of defect", kind, sources.kinds, "handful defects PHOTOS --out WORK")
-    wanted = settings.kinds or sources.kinds
+    wanted = tuple(dict.fromkeys(settings.kinds or sources.kinds))
     cuttings: list[Cutting] = []
     left_out: Counter[str] = Counter()
     numbers: Counter[str] = Counter()

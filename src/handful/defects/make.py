@@ -71,13 +71,26 @@ def make_defects(
             "Defects are placed on good photos: at least 1.",
             "Add good photos, or check their labels.",
         )
+    if settings.good_share and len({photo.pixels_sha256 for photo in sources.good}) < 2:
+        raise UserError(
+            f"{sources.folder} has 1 good photo, and --good-share is {settings.good_share}.",
+            "Flawless pieces come from another good photo: at least 2 are needed.",
+            "Add good photos, or leave out --good-share.",
+        )
     spots = _read_spots(settings, sources)
     library: LibraryManifest | None = None
     library_folder, notes = None, sources.left_out
     if drawn:
         _check_drawn(settings)
         plan = DefectSet(
-            "defect_drawn", "compositeSynthetic", sources, DrawnMaker(tuple(drawn), settings), settings, spots, "", ()
+            "defect_drawn",
+            "compositeSynthetic",
+            sources,
+            DrawnMaker(tuple(dict.fromkeys(drawn)), settings),
+            settings,
+            spots,
+            "",
+            (),
         )
         notes += ("Drawn defects are crude: try what learns from them on real ones.",)
     else:

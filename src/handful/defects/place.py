@@ -47,13 +47,14 @@ class DefectMaker(Protocol):
         ...
 
     def put(
-        self, kind: str, photo: Plane, spots: Mask | None, taken: Mask, random: np.random.Generator
+        self, kind: str, photo: Plane, onto: SourcePhoto, spots: Mask | None, taken: Mask, random: np.random.Generator
     ) -> Change | str:
         """A defect in its place, or in words why this try came to nothing.
 
         Args:
             kind: of `kinds`, or GOOD for a flawless piece.
-            photo: (h, w, c), grey levels.
+            photo: (h, w, c), grey levels, with what was put there before.
+            onto: which photo it is.
             spots: (h, w), where defects may lie; None: anywhere.
             taken: (h, w), what was changed before.
             random: what decides.
@@ -137,7 +138,7 @@ def _on_photo(
     for _ in range(wanted):
         planes = pixels.reshape(*mask.shape, -1).astype(np.float64)
         for _ in range(TRIES):
-            change = maker.put(kind, planes, spots, taken, random)
+            change = maker.put(kind, planes, photo, spots, taken, random)
             if isinstance(change, Change):
                 break
             refused[change] += 1

@@ -53,8 +53,12 @@ class Sources:
         return tuple(photo for photo in self.photos if photo.label == GOOD or not labelled)
 
     def read(self, photo: SourcePhoto) -> Integers:
-        """(h, w), or (h, w, 3) where the set is in colour."""
-        pixels = _read(photo.file, isinstance(photo.entry, DatasetImage), self.stated_depth)
+        """(h, w), or (h, w, 3) where the set is in colour.
+
+        Raises:
+            UserError: the file has changed since it was read first.
+        """
+        pixels = _read(photo.file, isinstance(photo.entry, DatasetImage), self.stated_depth, photo.pixels_sha256)
         return np.repeat(pixels[..., None], 3, axis=2) if self.channels == 3 and pixels.ndim == 2 else pixels
 
     def regions(self, photo: SourcePhoto) -> Iterator[tuple[str, Mask]]:
@@ -164,8 +168,14 @@ def sources_of_dataset(folder: Path, fold: int = 0, only: Collection[str] = ()) 
 
 
 @lru_cache(_KEPT)
-def _read(file: Path, stored: bool, bit_depth: int | None) -> Integers:
+def _read(file: Path, stored: bool, bit_depth: int | None, pixels_hash: str) -> Integers:
     pixels = read_png(file) if stored else _decode(file, bit_depth).pixels
+    if pixels_sha256(pixels) != pixels_hash:
+        raise UserError(
+            f"{file} has changed while samples were made of it.",
+            f"Its pixels must have the sha256 {pixels_hash[:12]}..., as when it was read first.",
+            "Let the photos be, and run the same command again.",
+        )
     pixels.setflags(write=False)  # it is handed out again
     return pixels
 
