@@ -10,6 +10,7 @@ import handful
 from handful.core.registry import names
 from handful.scores.protocol import PROTOCOLS
 from handful.study.cells import check_generators
+from handful.study.inspection import arrange_inspection, check_inspection
 from handful.study.parts import arrange_study, is_study
 from handful.study.plan import arrange_settings
 
@@ -26,6 +27,9 @@ def test_the_python_session_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("recipe", sorted((ROOT / "src/handful/recipes").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_recipe_holds_known_settings_generators_and_scores(recipe: Path) -> None:
     values = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    if recipe.stem.startswith("inspection"):
+        check_inspection(arrange_inspection(values, str(recipe)))
+        return
     if not is_study(values):
         check_generators(arrange_settings(values, str(recipe)))
         return
