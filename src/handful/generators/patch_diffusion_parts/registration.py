@@ -33,6 +33,8 @@ _ROBUST = 0.25
 """Difference of structure, which has unit deviation, beyond which a place is taken as changed."""
 _FINE = 2
 """From this size on, poses are only refined, not searched."""
+_HOPELESS = 0.5
+"""Below this share of `ALIGNED` before that, photos show different views, and nothing is refined."""
 _LEAST_GAIN = 0.005
 """Agreement that moving a photo must gain."""
 
@@ -83,7 +85,8 @@ def register(photos: Tensor) -> Registration:
                 template, steady = _shared_structure(structure, poses * unit)
         else:
             poses = _refine(structure, template, steady, poses * unit, _FINE_ITERATIONS) / unit
-        if scale == 1.0:
+        different = number == _FINE - 1 and float(_agreement(structure, poses * unit).median()) < ALIGNED * _HOPELESS
+        if scale == 1.0 or different:
             break
     poses = poses - poses.median(0).values  # the shared view is where most photos are, not where the first guess was
     poses = _in_whole_pixels(poses, height, width)
