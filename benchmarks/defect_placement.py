@@ -7,7 +7,7 @@ defects at the same places with the other ways of joining, and pasted without an
 no defect is: for flawless pieces put in in the same way, the texture (mean absolute second difference) inside the
 changed region over that of the photo before, as they are and resized and turned as defects are.
 
-Usage: python benchmarks/defect_placement.py --ball-screw ../shared/data/bsdata_ballscrew [--samples 60]
+Usage: python benchmarks/defect_placement.py [--ball-screw ../shared/data/bsdata_ballscrew] [--samples 40]
        [--sheets docs/img] [--json]
        --sheets renders the pictures of docs/defects.md again.
 """
@@ -32,7 +32,7 @@ from handful.core.artifacts import Placement
 from handful.core.images import Integers
 from handful.core.labels import LabelSheet, Mask
 from handful.defects.blend import join_piece
-from handful.defects.cutting import shape_piece
+from handful.defects.cutting import Cutting, shape_piece
 from handful.defects.donors import LibraryMaker
 from handful.defects.drawn import DRAWN_KINDS, DrawnMaker
 from handful.defects.library import cut_library
@@ -71,10 +71,9 @@ class Measured:
         }
 
 
-def measure(sources: Sources, count: int) -> Measured:
+def measure(sources: Sources, cuttings: list[Cutting], count: int) -> Measured:
     """Draws samples, then joins the same pieces at the same places in the other ways."""
     settings = PlacementSettings()
-    cuttings, _ = cut_library(sources, settings)
     maker = LibraryMaker(sources, cuttings, settings)
     by_name = {cutting.name: cutting for cutting in cuttings}
     found = Measured(jumps={"poisson": [], "mixed": [], "feather": [], "pasted": []})
@@ -99,10 +98,10 @@ def measure(sources: Sources, count: int) -> Measured:
     return found
 
 
-def texture_kept(sources: Sources, count: int, **values: Any) -> list[float]:
+def texture_kept(sources: Sources, cuttings: list[Cutting], count: int, **values: Any) -> list[float]:
     """For flawless pieces: texture inside the changed pixels over that of the photo before."""
     settings = PlacementSettings(good_share=0.999, **values)
-    maker = LibraryMaker(sources, cut_library(sources, settings)[0], settings)
+    maker = LibraryMaker(sources, cuttings, settings)
     kept = []
     for seed in range(1, count + 1):  # of a thousand seeds the first alone gets a defect
         sample = place_defects(sources, maker, settings, None, seed)
@@ -163,29 +162,33 @@ def _tiles(sample: PlacedSample, placed: Placement) -> tuple[Image.Image, Image.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ball-screw", type=Path, help="folder of the ball screw set")
-    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--ball-screw", type=Path, help="folder of the ball screw set: measure on it, not the station")
+    parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--sheets", type=Path)
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
     document: dict[str, Any] = {"hardware": hardware(1)}
     with tempfile.TemporaryDirectory() as name:
-        sets = {"station": station(Path(name))}
-        if told.ball_screw is not None:
-            sets["ballscrew"] = ball_screw(told.ball_screw)
-        for title, sources in sets.items():
-            found = measure(sources, told.samples)
-            kept = {
-                "as they are": texture_kept(sources, told.samples // 2, smallest=1.0, largest=1.0, turn_deg=0.0),
-                "resized and turned": texture_kept(sources, told.samples // 2),
-            }
-            document[title] = {"good_photos": len(sources.good), "canvas": str(sources.size), **found.summary()}
-            document[title]["texture_of_flawless_pieces_10_50_90"] = kept
-            if told.sheets is not None:
-                sheet(found.samples[:12], 3).save(told.sheets / f"defects_{title}.jpg", quality=88)
+        title = "station" if told.ball_screw is None else "ballscrew"
+        sources = station(Path(name)) if told.ball_screw is None else ball_screw(told.ball_screw)
+        cuttings, _ = cut_library(sources, PlacementSettings())
+        found = measure(sources, cuttings, told.samples)
+        half = told.samples // 2
+        document[title] = {
+            "good_photos": len(sources.good),
+            "canvas": str(sources.size),
+            "defects": len(cuttings),
+            **found.summary(),
+            "texture_of_flawless_pieces_10_50_90": {
+                "as they are": texture_kept(sources, cuttings, half, smallest=1.0, largest=1.0, turn_deg=0.0),
+                "resized and turned": texture_kept(sources, cuttings, half),
+            },
+        }
         if told.sheets is not None:
+            sheet(found.samples[:12], 3).save(told.sheets / f"defects_{title}.jpg", quality=88)
+        if told.sheets is not None and title == "station":
             maker = DrawnMaker(DRAWN_KINDS, PlacementSettings())
-            drawn = [place_defects(sets["station"], maker, PlacementSettings(), None, seed) for seed in range(10)]
+            drawn = [place_defects(sources, maker, PlacementSettings(), None, seed) for seed in range(10)]
             sheet(drawn, 3).save(told.sheets / "defects_drawn.jpg", quality=88)
     if told.json:
         print(json.dumps(document))
