@@ -3,7 +3,8 @@ and on crops of ball screws.
 
 station: gap, thin, offset and bubble, 128 x 96 px brought to 64; 40 training photos, half of them defective; the photos
 set aside beside them are the truth: the learning curve goes on to all of them. ballscrew: the largest pit of each late
-photo, and a crop elsewhere in the same photo, so that the age of the spindle says nothing; whole places are held out.
+photo against two good crops, one along the same groove in the same photo and one at the same spot in an earlier photo,
+so that neither the age of the spindle nor the spot alone says anything; whole places are held out.
 
 The settings are those of the recipes inspection-station and inspection-crops; what is given here goes before them.
 Everything is kept below --out and taken up again; --minutes ends it early, without a verdict.
@@ -48,13 +49,17 @@ def station_photos(out: Path, test: int, aside: int) -> dict[str, Any]:
 
 
 def ballscrew_crops(data: Path, out: Path) -> dict[str, Any]:
-    """Writes grey crops pit/place-P_N.png and good/place-P_N.png of every late photo; returns how they are split."""
+    """Writes grey crops of every late photo and of earlier ones of its place; returns how they are split."""
     places: dict[str, int] = {}
+    early: dict[str, list[Path]] = {}
+    for path in sorted((data / "data").glob("*.jpg")):
+        if not (data / "label" / f"{path.stem}.json").exists():
+            early.setdefault(_place(path), []).append(path)
     for number, label in enumerate(sorted((data / "label").glob("*.json"))):
         shapes = [np.array(shape["points"]) for shape in json.loads(label.read_text())["shapes"]]
-        photo = np.asarray(Image.open(data / "data" / f"{label.stem}.jpg").convert("L"))
+        photo = _grey(data / "data" / f"{label.stem}.jpg")
         height, width = photo.shape
-        place = places.setdefault("_".join(label.stem.split("_")[2:4]), len(places))
+        place = places.setdefault(_place(label), len(places))
         random = numpy_stream(0, "crops", number)
         boxes = [(*shape.min(axis=0), *shape.max(axis=0)) for shape in shapes]
         largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
@@ -63,12 +68,36 @@ def ballscrew_crops(data: Path, out: Path) -> dict[str, Any]:
         pit = middle + random.uniform(-CROP_PX / 4, CROP_PX / 4, 2) - CROP_PX / 2
         x, y = np.clip(pit, 0, [width - CROP_PX, height - CROP_PX]).astype(int)
         _write_crop(photo, int(x), int(y), out / "pit" / f"place-{place}_{number:03d}.png")
+        before = early[_place(label)][int(random.integers(len(early[_place(label)])))]
+        _write_crop(_grey(before), int(x), int(y), out / "good" / f"place-{place}_{number:03d}_early.png")
+        slope = _groove_slope(photo)
         for _ in range(1000):
-            x, y = random.integers(0, width - CROP_PX + 1), random.integers(0, height - CROP_PX + 1)
-            if all(x > box[2] or x + CROP_PX < box[0] or y > box[3] or y + CROP_PX < box[1] for box in boxes):
-                _write_crop(photo, int(x), int(y), out / "good" / f"place-{place}_{number:03d}.png")
+            aside = random.uniform(CROP_PX, 2.5 * CROP_PX) * random.choice((-1, 1))  # farther it is out of focus
+            right, down = int(x + aside), int(y + slope * aside + random.uniform(-CROP_PX / 4, CROP_PX / 4))
+            inside = 0 <= right <= width - CROP_PX and 0 <= down <= height - CROP_PX
+            if inside and not any(_touches(right, down, box) for box in boxes):
+                _write_crop(photo, right, down, out / "good" / f"place-{place}_{number:03d}.png")
                 break
     return {}
+
+
+def _grey(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("L"))
+
+
+def _place(path: Path) -> str:
+    return "_".join(path.stem.split("_")[2:4])
+
+
+def _groove_slope(photo: np.ndarray) -> float:
+    """Pixels down for each to the right, along the groove: across the strongest gradients."""
+    down, right = np.gradient(photo.astype(float))
+    turn = 0.5 * np.arctan2(2 * (right * down).sum(), (right**2 - down**2).sum())
+    return float(-np.cos(turn) / np.sin(turn))
+
+
+def _touches(x: int, y: int, box: tuple[float, ...]) -> bool:
+    return not (x > box[2] or x + CROP_PX < box[0] or y > box[3] or y + CROP_PX < box[1])
 
 
 def _write_crop(photo: np.ndarray, x: int, y: int, path: Path) -> None:
