@@ -4,8 +4,8 @@ Paper: Roth, Pemula, Zepeda, Schölkopf, Brox, Gehler (2021), "Towards Total Rec
     (PatchCore), arXiv 2106.08265: section 3.1 (locally aware mid-level patches), 3.2 (greedy coreset under a random
     projection), 3.3 and equation 7 (distance with reweighting, map).
 Differs: the network is EfficientNet-Lite0, whose weights lie in an installed package, at strides 8 and 16, where the
-    paper has a wide ResNet 50; the mean over a patch's neighbours leaves out what lies outside the image; the memory
-    has a largest size, and candidates for it are drawn where patches are very many.
+    paper has a wide ResNet 50; the memory has a largest size, and candidates for it are drawn where patches are very
+    many.
 Good for: stations where all that is known is what good looks like; says where.
 Weak at: defects smaller than a patch (8 pixels at `side_px`), and parts whose place or pose varies.
 Origin: written here from the paper.
@@ -119,8 +119,9 @@ class PatchMemory(Inspector):
 
 def join_layers(maps: list[Tensor]) -> Tensor:
     """Maps (n, c_i, h_i, w_i), finest first -> (n, sum c_i, h_0, w_0): each place the mean over its 3 x 3 neighbours,
-    coarser layers brought to the finest."""
-    pooled = [F.avg_pool2d(one, 3, stride=1, padding=1, count_include_pad=False) for one in maps]
+    coarser layers brought to the finest. Neighbours outside the image count as 0: patches at the border, of which the
+    network sees less, are then less often the oddest (docs/inspectors/patch_memory.md has what that is worth)."""
+    pooled = [F.avg_pool2d(one, 3, stride=1, padding=1) for one in maps]
     size = pooled[0].shape[2:]
     return torch.cat(
         [pooled[0], *(F.interpolate(one, size, mode="bilinear", align_corners=False) for one in pooled[1:])], dim=1
