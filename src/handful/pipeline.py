@@ -23,6 +23,7 @@ from handful.photos.layouts import read_labels, write_labels
 from handful.report.build import ReportResult, build_report
 from handful.report.study_page import PAGE, build_study_page
 from handful.scores.evaluate import check_comparison, check_split, choose_spaces, score_samples
+from handful.scores.photo_anchors import score_photo_anchors
 from handful.scores.protocol import card_name, find_protocol, judged_spaces
 from handful.study.cells import Cell, all_draws, check_cells, check_generators, plan_cells, run_cell
 from handful.study.engines import outcome_words, reason, run_cells
@@ -108,6 +109,13 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
                     what = " ".join(filter(None, (f"{cell},", draw, card)))
                     failures[what] = error
                     listener({"event": "cell", "cell": str(cell), "words": f"{what}: failed: {reason(error)}"})
+        for fold, (protocol, space) in product(sorted({run.fold for run in runs.values()}), judged):
+            what, runtime = f"anchors, fold {fold}", (settings.train.device, settings.train.threads)
+            heard = labelled(listener, cell=what)
+            try:
+                score_photo_anchors(work.dataset, work.scores, protocol, space, fold, heard, *runtime)
+            except UserError as error:  # they fix a scale, and no verdict rests on them
+                heard({"event": "cell", "words": f"{what}: failed: {reason(error)}"})
         ComparePlan(
             settings=settings.model_dump(mode="json"),
             run_ids=tuple(sorted(run.run_id for run in runs.values())),

@@ -338,6 +338,7 @@ def test_only_the_scores_own_photos_are_read(module: ModuleType) -> None:
     unread = {
         "reference": ["training"],
         "training": ["reference"],
+        "both": [],
         "sources": ["reference", "heldout"],
         "nothing": ["reference", "training", "heldout"],
     }[module.FACTS.compares_with]

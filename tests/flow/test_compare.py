@@ -88,6 +88,8 @@ def test_copies_score_best_where_they_were_copied_from_but_are_named_and_not_ran
     document = json.loads((work / "6_report/report.json").read_text(encoding="utf-8"))
     assert "copies" not in document["verdict"]["ranked"]
     assert "copies" in (work / "6_report/index.html").read_text(encoding="utf-8")
+    for table in document["tables"]:
+        assert {"real photos", "blurred photos", "noisy photos"} < {row["name"] for row in table["rows"]}
 
 
 def test_running_it_again_trains_and_draws_nothing_anew(photos: Path, work: Path) -> None:
@@ -105,7 +107,7 @@ def test_fewer_samples_are_judged_when_fewer_are_asked_for(photos: Path, tmp_pat
     twice, once = (
         ScoreCard.read(path.parent, path.name)
         for work in ("twice", "once")
-        for path in (tmp_path / work / "5_scores").glob("*/training-v1*.json")
+        for path in (tmp_path / work / "5_scores").glob("copies*/training-v1*.json")
     )
     assert {score.m_samples for score in twice.scores} == {4}
     assert twice.scores == once.scores
@@ -117,8 +119,9 @@ def test_two_processes_give_the_same_weights_as_one_and_tell_as_much(photos: Pat
     handful.compare(photos, tmp_path, arrange_settings(VALUES | {"jobs": 2}, "the test"), heard.append)
     assert weights_of(tmp_path) == weights_of(work)
     cells = {f"{generator}, seed 0, fold 0" for generator in ("dcgan", "classic", "copies")}
-    for kind in ("start", "drawn", "end", "features", "cell"):
+    for kind in ("start", "drawn", "end", "cell"):
         assert {event["cell"] for event in heard if event["event"] == kind} == cells
+    assert {event["cell"] for event in heard if event["event"] == "features"} == cells | {"anchors, fold 0"}
     trained = [event for event in heard if event.get("cell") == "dcgan, seed 0, fold 0"]
     assert {"forecast", "step"} < {event["event"] for event in trained}
     assert all("seconds_left" in event for event in trained if event["event"] == "step")
@@ -162,7 +165,7 @@ def test_a_failing_cell_does_not_stop_the_others(photos: Path, tmp_path: Path) -
         handful.compare(photos, tmp_path / "w", settings, lambda event: said.append(str(event.get("words"))))
     assert "[1 of 2] broken, seed 0, fold 0: failed: It broke." in said
     document = json.loads((tmp_path / "w/6_report/report.json").read_text(encoding="utf-8"))
-    assert {card["generator"] for card in document["cards"]} == {"classic"}
+    assert {card["generator"] for card in document["cards"] if not card["of_photos"]} == {"classic"}
     assert "broken, seed 0, fold 0 failed: It broke." in document["missing"]
 
 
@@ -184,7 +187,8 @@ def test_a_run_that_cannot_be_scored_does_not_stop_the_others(
     what = "copies, seed 0, fold 0, training-v1+efficientnet-lite0"
     document = json.loads((tmp_path / "w/6_report/report.json").read_text(encoding="utf-8"))
     assert f"{what} failed: No judge for these." in document["missing"]
-    assert {card["generator"] for card in document["cards"]} == {"classic"}, "a card of before stands in for the new"
+    drawn = {card["generator"] for card in document["cards"] if not card["of_photos"]}
+    assert drawn == {"classic"}, "a card of before stands in for the new"
     assert f"{what}: failed: No judge for these." in [event.get("words") for event in heard]
 
 

@@ -286,7 +286,7 @@ class Placement(Settings):
     kind: str
     """Of the defect; 'good' for a flawless piece."""
     defect: str
-    """Name in the library; of a drawn one the way it was drawn."""
+    """Name in the library; of a drawn one the way it was drawn; or 'flawless'."""
     photo: str = ""
     """Name of the photo that it was cut from; '' where it was drawn."""
     photo_pixels_sha256: str = ""
@@ -433,6 +433,8 @@ class ScoreCard(Artifact):
     generator: str
     """`contestant` of the samples."""
     anchor: bool
+    of_photos: bool = False
+    """Its 'samples' are photos, as they are or made blurred or noisy: they fix the scale, and no generator made them."""
     seed: int | None
     fold: int
     dataset_fingerprint: str

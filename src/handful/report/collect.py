@@ -96,7 +96,7 @@ def collect(work: Path) -> Evidence:
 
     known = {run.manifest.run_id for run in runs} | {one.manifest.set_id for one in samples}
     known |= {card.run_id for card in cards}
-    of_runs = [card for card in cards if part(card.run_id)]
+    of_runs = [card for card in cards if part(card.run_id) and not _is_stale(card, dataset)]
     shown = [card for card in of_runs if plan is None or card.protocol in plan.protocols]
     evidence = Evidence(
         workspace=place,
@@ -119,6 +119,11 @@ def _read_if_there(kind: type[AnyArtifact], folder: Path) -> AnyArtifact | None:
 
 def _folders_with(folder: Path, file_name: str) -> list[Path]:
     return [path.parent for path in sorted(folder.glob(f"*/{file_name}"))]
+
+
+def _is_stale(card: ScoreCard, dataset: DatasetManifest | None) -> bool:
+    """Whether it judges photos of a data set that is here no more; no run of those photos is here either."""
+    return card.of_photos and dataset is not None and card.dataset_fingerprint != dataset.fingerprint
 
 
 def _is_card(path: Path) -> bool:

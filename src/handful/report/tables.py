@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from handful.core import registry
 from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
+from handful.report.anchored import Scale, fix_scales, place
 from handful.report.copying import judge_copying
 from handful.report.words import name_contestants
 
@@ -41,6 +43,8 @@ class Cell(Settings):
     """Photos compared with; None where runs differ."""
     m: int | None
     """Samples; None where runs differ."""
+    scale: float | None = None
+    """Where it stands between spoilt photos, 0, and real photos, 1, or the mean over runs; None without a scale."""
 
 
 class Row(Settings):
@@ -80,18 +84,22 @@ class Table(Settings):
     """One a run, in the same order; empty where each generator has one run only."""
     notes: tuple[str, ...]
     """What the scores say about themselves, each once."""
+    scaled: bool = False
+    """Whether any score stands on the scale of its anchors."""
 
 
 def build_tables(cards: Sequence[ScoreCard]) -> tuple[Table, ...]:
     """One table for each (protocol, its fingerprint, data set): held-out protocols first."""
     groups: dict[tuple[bool, str, str, str], list[ScoreCard]] = {}
-    for card in cards:
+    photos = [card for card in cards if card.of_photos]
+    contestants = [card for card in cards if not card.of_photos]
+    for card in contestants:
         heldout = card.protocol.startswith("heldout")
         key = (not heldout, card.protocol, card.protocol_fingerprint, card.dataset_fingerprint)
         groups.setdefault(key, []).append(card)
     names = name_contestants(cards)
-    tags = {name: found.tag for name, found in judge_copying(cards).items()}
-    return tuple(_table(groups[key], names, tags) for key in sorted(groups))
+    tags = {name: found.tag for name, found in judge_copying(contestants).items()}
+    return tuple(_table(groups[key], _anchors_of(groups[key], photos), names, tags) for key in sorted(groups))
 
 
 def better_word(score: str) -> str:
@@ -113,27 +121,51 @@ def scores_csv(cards: Sequence[ScoreCard]) -> str:
     return out.getvalue()
 
 
-def _table(cards: Sequence[ScoreCard], names: dict[str, str], tags: dict[str, str]) -> Table:
+def _anchors_of(cards: Sequence[ScoreCard], photos: Sequence[ScoreCard]) -> list[ScoreCard]:
+    """The photos that were judged in the same way, but for their number: there are as many as there are."""
+
+    def way(card: ScoreCard) -> tuple[str, str, dict[str, Any]]:
+        plan = {name: value for name, value in card.protocol_plan.items() if name != "samples"}
+        return card.protocol, card.dataset_fingerprint, plan
+
+    folds = {card.fold for card in cards}
+    return [card for card in photos if way(card) == way(cards[0]) and card.fold in folds]
+
+
+def _table(
+    cards: Sequence[ScoreCard], photos: Sequence[ScoreCard], names: dict[str, str], tags: dict[str, str]
+) -> Table:
     first = cards[0]
-    ordered = sorted(cards, key=lambda card: (card.anchor, names[card.run_id], card.seed or 0, card.fold))
+    scales = fix_scales(photos)
+    ordered = sorted(
+        [*cards, *photos],
+        key=lambda card: (card.of_photos, card.anchor, names[card.run_id], card.seed or 0, card.fold),
+    )
+    drawn = [card for card in ordered if not card.of_photos]
     contestants: dict[str, list[ScoreCard]] = {}
     for card in ordered:
         contestants.setdefault(names[card.run_id], []).append(card)
     several = any(len(own) > 1 for own in contestants.values())
-    notes = {f"{score.name}: {note}": None for card in ordered for score in card.scores for note in score.notes}
-    notes |= {note: None for card in ordered for note in card.notes}
-    notes |= {f"{name} is left out. {why}": None for card in ordered for name, why in card.left_out.items()}
+    notes = {f"{score.name}: {note}": None for card in drawn for score in card.scores for note in score.notes}
+    notes |= {note: None for card in drawn for note in card.notes}
+    notes |= {f"{name} is left out. {why}": None for card in drawn for name, why in card.left_out.items()}
+
+    def row(name: str, own: Sequence[ScoreCard]) -> Row:
+        return _row(name, own, tags.get(name, ""), scales)
+
+    rows = tuple(row(name, own) for name, own in contestants.items())
     return Table(
         protocol=first.protocol,
         protocol_fingerprint=first.protocol_fingerprint,
         dataset_fingerprint=first.dataset_fingerprint,
         network=str(first.protocol_plan.get("network", "not stated")),
         reference=str(first.protocol_plan.get("reference", "not stated")),
-        own_n=_own_n(ordered),
+        own_n=_own_n(drawn),
         columns=tuple(dict.fromkeys(score.name for card in _primary_first(ordered) for score in card)),
-        rows=tuple(_row(name, own, tags[name]) for name, own in contestants.items()),
-        run_rows=tuple(_row(name := names[card.run_id], [card], tags[name]) for card in ordered) if several else (),
+        rows=rows,
+        run_rows=tuple(row(names[card.run_id], [card]) for card in ordered) if several else (),
         notes=tuple(notes),
+        scaled=any(cell.scale is not None for one in rows for cell in one.cells.values()),
     )
 
 
@@ -151,13 +183,15 @@ def _own_n(cards: Sequence[ScoreCard]) -> dict[str, int]:
     return {name: next(iter(found)) for name, found in counts.items() if len(found) == 1 and found != deciding}
 
 
-def _row(name: str, cards: Sequence[ScoreCard], copying: str) -> Row:
+def _row(name: str, cards: Sequence[ScoreCard], copying: str, scales: Mapping[tuple[str, int], Scale]) -> Row:
     scores: dict[str, list[Score]] = {}
+    places: dict[str, list[float | None]] = {}
     for card in cards:
         for score in card.scores:
             scores.setdefault(score.name, []).append(score)
+            places.setdefault(score.name, []).append(place(score, card.fold, scales))
     single = len(cards) == 1
-    cells = {score: _cell(own) for score, own in scores.items()}
+    cells = {score: _cell(own, places[score]) for score, own in scores.items()}
     deciding = cells.get("kid") or next(iter(cells.values()), None)
     return Row(
         name=name,
@@ -173,10 +207,11 @@ def _row(name: str, cards: Sequence[ScoreCard], copying: str) -> Row:
     )
 
 
-def _cell(scores: Sequence[Score]) -> Cell:
+def _cell(scores: Sequence[Score], places: Sequence[float | None]) -> Cell:
     values = [score.value for score in scores]
     n, m = {score.n_reference for score in scores}, {score.m_samples for score in scores}
     single = len(scores) == 1
+    known = [found for found in places if found is not None]
     return Cell(
         value=values[0] if single else float(np.mean(values)),
         low=scores[0].low if single else min(values),
@@ -184,6 +219,7 @@ def _cell(scores: Sequence[Score]) -> Cell:
         runs=len(scores),
         n=n.pop() if len(n) == 1 else None,
         m=m.pop() if len(m) == 1 else None,
+        scale=float(np.mean(known)) if known and len(known) == len(places) else None,
     )
 
 

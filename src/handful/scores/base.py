@@ -34,13 +34,16 @@ class ScoreFacts:
     least_reference: int
     """Fewest photos with which the number is defined."""
     least_samples: int
-    compares_with: Literal["reference", "training", "sources", "nothing"] = "reference"
-    """Which photos `least_reference` counts. 'sources': each sample is compared with the training photo that it was
-    made from. 'nothing': it describes the samples alone, reads no photo, and so cannot say how good they are."""
+    compares_with: Literal["reference", "training", "both", "sources", "nothing"] = "reference"
+    """What samples are compared with; `least_reference` counts these photos. 'both': with held-out photos, as are the
+    training photos, which are counted. 'sources': each sample with the training photo that it was made from. 'nothing':
+    it describes the samples alone, reads no photo, and so cannot say how good they are."""
     needs: Literal["features", "images"] = "features"
     """'features': it is asked once for every feature network. 'images': once, on the card of the space `pixels`."""
     sees: Literal["closeness", "variety", "novelty"] = "closeness"
     """What makes it worse: samples farther from photos, samples more like each other, or more copies among them."""
+    equal_counts: bool = False
+    """Whether numbers can be compared only where they come from equally many samples."""
     worst: float | None = None
     """Where it stops, however bad samples get: a share of none. None: nowhere."""
     network: str = ""

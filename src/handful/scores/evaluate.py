@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 from scipy.spatial.distance import cdist
 
-from handful.core import registry
-from handful.core.artifacts import DatasetManifest, Score, ScoreCard
+from handful.core.artifacts import DatasetManifest, ScoreCard
 from handful.core.config import fingerprint
 from handful.core.decode import keep_out_of_photos
 from handful.core.device import start_runtime
 from handful.core.errors import UserError
 from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace
-from handful.features.extract import FeatureExtractor, apply_classifier, extract_features
-from handful.features.image_set import Features, ImageSet
-from handful.features.maps import MapExtractor
-from handful.features.networks import NETWORKS, find_network, owner_of
+from handful.features.image_set import ImageSet
+from handful.features.networks import NETWORKS, find_network
 from handful.features.weights import find_weights, list_weights
-from handful.scores.base import FeatureSets, ImageSets, ScoreFacts
+from handful.scores.base import FeatureSets
+from handful.scores.bench import Bench
 from handful.scores.image_sets import Photos, Samples, read_photos, read_samples
-from handful.scores.kept import score_images
 from handful.scores.protocol import DEFAULT_NETWORK, PIXELS, Protocol, card_name, find_protocol, plan, score_names
 
 _SHOWN = 8
@@ -92,24 +85,13 @@ def score_samples(
     _check_run(drawn, known, fold)
     if chosen.reference == "heldout":
         _check_unseen(drawn, known.heldout)
-    runtime_device = start_runtime(device, precision="fp32", threads=threads).device
-    if network == PIXELS:
-        sets: FeatureSets | ImageSets = _image_sets(drawn, known, chosen, runtime_device, kept, listener)
-    else:
-        sets = _feature_sets(drawn.images, known, chosen, FeatureExtractor(network, runtime_device), kept, listener)
-    names, left_out = _usable_scores(network, chosen, sets)
-    scores: list[Score] = []
-    for name in names:
-        try:
-            if isinstance(sets, ImageSets):
-                score = score_images(name, sets, kept, runtime_device.type)
-            else:
-                score = registry.load("scores", name).score(sets)
-        except UserError as error:
-            left_out[name] = error
-            continue
-        scores.append(_without_interval(score) if reference.all_alike else score)
-        listener({"event": "score", "name": name, "value": score.value})
+    bench = Bench(
+        chosen, network, known, start_runtime(device, precision="fp32", threads=threads).device, kept, listener
+    )
+    sets = bench.sets(drawn)
+    names, left_out = bench.usable(sets)
+    scores, refused = bench.ask(names, sets)
+    left_out |= refused
     if left_out and not scores and network != PIXELS:  # images too small for every score on pixels are no mistake
         raise next(iter(left_out.values()))
     stated = plan(chosen, network, known.canvas, known.bit_depth, len(drawn.images), names)
@@ -205,10 +187,6 @@ def _group_notes(photos: ImageSet, kind: str) -> tuple[str, ...]:
     return (f"The {known} {kind} photos form {groups} groups of near-duplicates; each group counts as one photo.",)
 
 
-def _without_interval(score: Score) -> Score:
-    return score.model_copy(update={"low": None, "high": None, "per_photo": ()})
-
-
 def _check_run(samples: Samples, photos: Photos, fold: int) -> None:
     """Refuses a run whose training photos are not among the training photos of this fold, where both are known."""
     seen, folds = samples.training_fingerprint, photos.training_fingerprints
@@ -234,84 +212,6 @@ def _check_unseen(samples: Samples, heldout: ImageSet) -> None:
             "heldout-v1 needs photos that the run never saw.",
             "Give other photos, or use --protocol training-v1.",
         )
-
-
-def _feature_sets(
-    samples: ImageSet,
-    known: Photos,
-    protocol: Protocol,
-    extractor: FeatureExtractor,
-    cache: Path | None,
-    listener: Listener,
-) -> FeatureSets:
-    def features(images: ImageSet, name: str) -> Features:
-        return extract_features(images, extractor, cache, listener, name)
-
-    training, heldout = features(known.training, "training photos"), features(known.heldout, "held-out photos")
-    training_photos, heldout_photos = known.training.photo_numbers(), known.heldout.photo_numbers()
-    compares_heldout = protocol.reference == "heldout"
-    return FeatureSets(
-        samples=features(samples, "samples"),
-        reference=heldout if compares_heldout else training,
-        training=training,
-        heldout=heldout,
-        reference_photos=heldout_photos if compares_heldout else training_photos,
-        training_photos=training_photos,
-        heldout_photos=heldout_photos,
-    )
-
-
-def _image_sets(
-    drawn: Samples,
-    known: Photos,
-    protocol: Protocol,
-    device: torch.device,
-    cache_folder: Path | None,
-    listener: Listener,
-) -> ImageSets:
-    """All sets with the same number of channels."""
-    everything = (drawn.images, known.training, known.heldout)
-    channels: Literal[1, 3] = 3 if any(images.channels == 3 for images in everything) else 1
-    samples, training, heldout = (replace(images, channels=channels) for images in everything)
-    rows = {pixels: row for row, pixels in enumerate(training.hashes)}
-    sources = drawn.sources or (None,) * len(samples)
-
-    def logits(name: str, images: ImageSet) -> Features:
-        features = extract_features(images, FeatureExtractor(name, device), cache_folder, listener)
-        return apply_classifier(features, name)
-
-    return ImageSets(
-        samples=samples,
-        reference=heldout if protocol.reference == "heldout" else training,
-        training=training,
-        heldout=heldout,
-        sources=tuple(None if pixels is None else rows.get(pixels) for pixels in sources),
-        network=cache(lambda name: MapExtractor(name, device)),
-        logits=logits,
-    )
-
-
-def _usable_scores(
-    space: str, protocol: Protocol, sets: FeatureSets | ImageSets
-) -> tuple[list[str], dict[str, UserError]]:
-    """The scores to ask, and why others cannot be asked."""
-    names, left_out = [], {}
-    for name in score_names(space, protocol):
-        facts: ScoreFacts = registry.load("scores", name).FACTS
-        try:
-            if facts.compares_with in ("training", "sources") and not len(sets.training):
-                raise UserError(
-                    "These are held-out photos, so the training photos are unknown.",
-                    f"{name} compares samples with training photos.",
-                    "Give the data set, or use --protocol training-v1.",
-                )
-            if facts.network:
-                find_weights(owner_of(facts.network))
-        except UserError as error:
-            left_out[name] = error
-        else:
-            names.append(name)
-    return names, left_out
 
 
 def _worst(sets: FeatureSets, samples: ImageSet) -> tuple[str, ...]:

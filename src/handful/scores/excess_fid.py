@@ -29,7 +29,7 @@ FACTS = ScoreFacts(
     best=0.0,
     least_reference=3,
     least_samples=3,
-    compares_with="training",
+    compares_with="both",
 )
 
 _LEAST_HELDOUT = 3

@@ -33,6 +33,7 @@ FACTS = ScoreFacts(
     least_reference=2,
     least_samples=2,
     version=2,
+    equal_counts=True,
 )
 
 _FLOOR_IMAGES = 2048

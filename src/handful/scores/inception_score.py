@@ -30,6 +30,7 @@ FACTS = ScoreFacts(
     compares_with="nothing",
     needs="images",
     network="efficientnet-lite0",
+    equal_counts=True,
 )
 
 

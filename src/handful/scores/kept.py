@@ -22,6 +22,7 @@ _PACKAGE = Path(__file__).parents[1]
 _UNREAD = {
     "reference": {"training"},
     "training": {"reference"},
+    "both": set(),
     "sources": {"reference", "heldout"},
     "nothing": {"reference", "training", "heldout"},
 }

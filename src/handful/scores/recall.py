@@ -29,6 +29,7 @@ FACTS = ScoreFacts(
     least_reference=2,
     least_samples=4,
     worst=0.0,
+    equal_counts=True,
 )
 
 

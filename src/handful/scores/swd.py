@@ -38,6 +38,7 @@ FACTS = ScoreFacts(
     least_samples=2,
     needs="images",
     version=2,
+    equal_counts=True,
 )
 
 PATCH_PX = 7
