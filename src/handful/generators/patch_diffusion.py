@@ -15,6 +15,7 @@ Origin: written for Handful from the formula.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from handful.core.config import Settings
 from handful.core.errors import UserError
-from handful.core.memory import check_memory
+from handful.core.memory import check_memory, free_bytes
 from handful.generators.base import Facts, Generator, ImageSpec, Passport, Stateful
 from handful.generators.patch_diffusion_parts.aligned import AlignedSampler, Variant
 from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos
@@ -32,6 +33,12 @@ from handful.generators.patch_diffusion_parts.candidate_passport import rebuild 
 from handful.generators.patch_diffusion_parts.candidate_passport import write_passport as write_candidate_passport
 from handful.generators.patch_diffusion_parts.candidate_path import CandidateSampler
 from handful.generators.patch_diffusion_parts.controls import PatchDiffusionControls, read_field, read_start
+from handful.generators.patch_diffusion_parts.memory_plan import (
+    MemoryPlan,
+    choose_plan,
+    drawing_bytes,
+    preparing_bytes,
+)
 from handful.generators.patch_diffusion_parts.passport import rebuild, write_passport
 from handful.generators.patch_diffusion_parts.paths import (
     Path,
@@ -42,10 +49,10 @@ from handful.generators.patch_diffusion_parts.paths import (
     describe_path,
 )
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
+from handful.generators.patch_diffusion_parts.pyramid import Pyramid
 
-_MEMORY_FACTOR = 5.5
-"""Bytes at the peak over those of the photos in float32; 4.9 was measured with 40 photos of 656x480 px."""
-_MEMORY_LEAST_BYTES = 50 * 10**6
+_CANDIDATES_FACTOR = 5.5
+"""Bytes that drawing by candidates takes at the peak, over those of the photos in float32."""
 
 FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algorithmicMedia")
 
@@ -76,7 +83,8 @@ class PatchDiffusionSettings(Settings):
     drop_outliers: bool = True
     """Draw nothing from photos whose light is unlike every other's (from 8 photos on)."""
     memory_mb: int | None = Field(None, ge=1)
-    """Most memory that preparing and drawing may take, in MB of 10^6 bytes; None: what is free."""
+    """Most memory that preparing and drawing may take beyond the photos handed over, in MB of 10^6 bytes; None: what is
+    free. With less, photos are read anew at every step: the same samples, more slowly."""
 
 
 class PatchDiffusion(Generator):
@@ -103,8 +111,10 @@ class PatchDiffusion(Generator):
             UserError: that or drawing would take more memory than is free, or than is set.
         """
         check_path(self.settings.path, len(photos))
-        self._check_memory(photos)
+        n, channels, height, width = photos.shape
+        self._check_memory(preparing_bytes(n, channels, height, width), photos.shape, "Preparing")
         self.store.fill(photos, self.settings.align, self.settings.drop_outliers)
+        self._check_memory(self._drawing_bytes(), photos.shape, "Drawing")
 
     def prepare_masks(self, masks: Tensor) -> None:
         self.store.masks = masks.detach().clone()
@@ -153,7 +163,14 @@ class PatchDiffusion(Generator):
         return choose_path(self.settings.path, self.store)
 
     def notes(self) -> tuple[str, ...]:
-        return describe_path(self.settings.path, self.store)
+        kept = self._plan().kept_levels == Pyramid.of(self.spec.height, self.spec.width).halvings
+        how = (
+            ""
+            if kept or self.path == "candidates"
+            else "; within it photos are read anew at every step, which is slower"
+        )
+        memory = f"drawing takes about {self._drawing_bytes() / 1e6:,.0f} MB of memory{how}"
+        return (*describe_path(self.settings.path, self.store), memory)
 
     def masks(self) -> Mapping[int, Tensor]:
         return self._masks
@@ -184,7 +201,7 @@ class PatchDiffusion(Generator):
             or (self._sampler_of[1] != variant)
         ):
             self._sampler = None  # frees its memory before the next is built
-            self._sampler = AlignedSampler(AlignedPhotos(self.store), variant)
+            self._sampler = AlignedSampler(AlignedPhotos(self.store), variant, self._plan(variant.patch_px))
             self._sampler_of = self.store.pixels, variant
         return self._sampler
 
@@ -197,18 +214,34 @@ class PatchDiffusion(Generator):
             sampler = self._candidates = CandidateSampler(self.store, patch_px, self.settings.steps)
         return sampler
 
-    def _check_memory(self, photos: Tensor) -> None:
-        needed = int(photos.numel() * 4 * _MEMORY_FACTOR) + _MEMORY_LEAST_BYTES
-        what = f"patch_diffusion of {len(photos)} photos of {photos.shape[3]}x{photos.shape[2]} px"
-        do = "Build the data set again with a smaller --canvas or fewer photos, or close other programs."
+    def _plan(self, patch_px: int | None = None) -> MemoryPlan:
+        """The fastest way to draw from aligned photos within the memory that there is."""
+        limit = self.settings.memory_mb
+        allowed = free_bytes(self.device) if limit is None else limit * 10**6 - self.store.pixels.nbytes
+        return choose_plan(allowed, *self._measures(patch_px))
+
+    def _drawing_bytes(self) -> int:
+        """What drawing takes, the photos as they are stored included."""
+        if self.path == "candidates":
+            return int(self.store.pixels.numel() * 4 * _CANDIDATES_FACTOR)
+        return self.store.pixels.nbytes + drawing_bytes(self._plan(), *self._measures())
+
+    def _measures(self, patch_px: int | None = None) -> tuple[Pyramid, int, int, int]:
+        count, channels, height, width = self.store.pixels.shape
+        return Pyramid.of(height, width), count, channels, patch_px or self.settings.patch_px
+
+    def _check_memory(self, needed: int, photos: Sequence[int], task: str) -> None:
+        """Refuses, before it starts, what would take more memory than is set or free."""
+        what = f"{task} {photos[0]} photos of {photos[3]}x{photos[2]} px by patch_diffusion"
+        do = "Build the data set again with a smaller --canvas or fewer photos"
         limit = self.settings.memory_mb
         if limit is not None and needed > limit * 10**6:
             raise UserError(
-                f"{what} needs about {needed / 1e6:,.0f} MB of memory.",
+                f"{what} needs about {needed / 1e6:,.0f} MB of memory at the least.",
                 f"memory_mb allows {limit:,} MB.",
-                "Build the data set again with a smaller --canvas or fewer photos, or raise memory_mb.",
+                f"{do}, or raise memory_mb to {math.ceil(needed / 1e6)}.",
             )
-        check_memory(needed, what, do, self.device)
+        check_memory(needed, what, f"{do}, or close other programs.", self.device)
 
     def modules(self) -> dict[str, Stateful]:
         return {"store": self.store}

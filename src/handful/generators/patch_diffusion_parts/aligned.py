@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,15 +14,15 @@ from handful.core.seeds import torch_stream
 from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos, shrink
 from handful.generators.patch_diffusion_parts.global_state import GlobalState, GlobalStates
 from handful.generators.patch_diffusion_parts.masks import RidingMasks
+from handful.generators.patch_diffusion_parts.memory_plan import MemoryPlan
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
-from handful.generators.patch_diffusion_parts.posterior import Level
-from handful.generators.patch_diffusion_parts.pyramid import agree, double, to_cells
+from handful.generators.patch_diffusion_parts.posterior import BandedLevel, Level
+from handful.generators.patch_diffusion_parts.pyramid import agree, cell_side_px, double, fill_cells
 from handful.generators.patch_diffusion_parts.registration import redo
 from handful.generators.patch_diffusion_parts.start import Start, only
 
 LEAST_TO_EXCLUDE = 10
 """With fewer photos than this, too few would be left if those of the mixture were kept out."""
-_EXACT_SIDE_PX = 64
 _NOISE_START, _NOISE_END = 0.8, 0.01
 
 
@@ -57,22 +58,21 @@ class Drawing:
 class AlignedSampler:
     """Photos in one view and under one light, prepared at every level of the pyramid."""
 
-    def __init__(self, photos: AlignedPhotos, variant: Variant) -> None:
+    def __init__(self, photos: AlignedPhotos, variant: Variant, plan: MemoryPlan | None = None) -> None:
+        """Args:
+        plan: which levels are kept; None: all.
+        """
+        plan = plan or MemoryPlan(photos.pyramid.halvings)
         self.photos, self.variant, self.count = photos, variant, len(photos)
         self.pyramid, self.poses, self.lights = photos.pyramid, photos.poses, photos.lights
         self._small = photos.at_32_px()
         between = torch.cdist(self._small, self._small)
         between.fill_diagonal_(torch.inf)
         self._usual_distance = between.min(1).values.median() if self.count > 1 else torch.tensor(1.0)
-        lit, coarse, cells = self._read(photos)
+        lit, coarse, self.levels = self._read(photos, plan)
         self.states = GlobalStates(lit, variant.mixture_photos, variant.mixture_nearest)
         self.coarse_mean = coarse.mean(0, keepdim=True)
         self.coarse_centred = coarse - self.coarse_mean
-        channels = coarse.shape[1]
-        self.levels = []
-        for number in range(1, self.pyramid.levels):
-            cell_px = _cell_px(self.pyramid.size(number))
-            self.levels.append(Level.of_cells(cells.pop(0), cell_px, variant.patch_px, channels))
         cells_px = [level.cell_px for level in self.levels]
         self.masks = RidingMasks(photos.masks(), cells_px) if photos.masked else None
         self.outside = [
@@ -80,20 +80,35 @@ class AlignedSampler:
             for mask, level in zip(photos.outside()[1:], self.levels, strict=True)
         ]
 
-    def _read(self, photos: AlignedPhotos) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Reads the photos one by one: the coarsest level as lit and without light, and the cells of the others."""
-        lit_ones, coarse_ones, cells = [], [], []
+    def _read(self, photos: AlignedPhotos, plan: MemoryPlan) -> tuple[Tensor, Tensor, list[Level | BandedLevel]]:
+        """Reads the photos one by one: the coarsest level as lit and without light, and the other levels."""
+        lit_ones, coarse_ones = [], []
+        sizes = [self.pyramid.size(number) for number in range(1, self.pyramid.levels)]
+        cells: list[Tensor | None] = [None] * len(sizes)
+        sums = [torch.zeros((), dtype=torch.float64) for _ in sizes]
         for index in range(self.count):
             lit = photos.lit(index)
             lit_ones.append(self.pyramid.build(lit)[0])
             coarsest, *finer = photos.levels(lit, index)
             coarse_ones.append(coarsest)
-            for place, level in enumerate(finer):
-                own = to_cells(level, _cell_px(level.shape[2:]))
-                if index == 0:
-                    cells.append(own.new_empty(*own.shape[:2], self.count, own.shape[3]))
-                cells[place][:, :, index] = own[:, :, 0]
-        return torch.cat(lit_ones), torch.cat(coarse_ones), cells
+            sums = [before.to(level.device) + level.double() for level, before in zip(finer, sums, strict=True)]
+            for place, level in enumerate(finer[: plan.kept_levels]):
+                side, (_, channels, height, width) = cell_side_px(sizes[place]), level.shape
+                if (all_cells := cells[place]) is None:
+                    shape = height // side, width // side, self.count, channels * side**2
+                    all_cells = cells[place] = level.new_empty(shape)
+                fill_cells(all_cells, index, level, side)
+        levels: list[Level | BandedLevel] = []
+        for place, (size, total) in enumerate(zip(sizes, sums, strict=True)):
+            mean, cell_px, patch_px = (total / self.count).float(), cell_side_px(size), self.variant.patch_px
+            all_cells, cells[place] = cells[place], None
+            if all_cells is not None:
+                levels.append(Level.of_cells(all_cells, mean, cell_px, patch_px))
+            else:
+                read = partial(photos.cells, place + 1, cell_px=cell_px)
+                band_rows = plan.band_rows(self.count * mean[..., :cell_px, :].numel())
+                levels.append(BandedLevel(read, mean, cell_px, patch_px, band_rows))
+        return torch.cat(lit_ones), torch.cat(coarse_ones), levels
 
     def draw(self, seed: int, start: Start | None = None, field: Tensor | None = None) -> Drawing:
         """The sample of a seed.
@@ -184,7 +199,7 @@ class AlignedSampler:
 
     def _refine(
         self,
-        level: Level,
+        level: Level | BandedLevel,
         coarser: Tensor,
         z: Tensor,
         taus: Sequence[float],
@@ -199,17 +214,21 @@ class AlignedSampler:
             region: cells (rows, columns) that may change; None: all.
             own: (rows, columns, n): weights of the others.
         """
-        for step, tau in enumerate(taus):
-            last = step == len(taus) - 1
-            logits = level.logits(z, tau, 0.0 if last else self.variant.fairness)
-            if not last and self.variant.temperature != 1:
-                logits = logits / self.variant.temperature
-            weights = torch.softmax(logits + forbidden, dim=2)
+
+        def choose(logits: Tensor, rows: slice) -> Tensor:
+            logits.add_(forbidden[rows] if forbidden.ndim == 3 else forbidden)
+            weights = torch.softmax(logits, dim=2)
             if region is not None and own is not None:
-                weights = torch.where(region[:, :, None], weights, own)
-            x0 = agree(level.blend(weights), coarser)
-            if not last:
-                z = x0 + taus[step + 1] / tau * (z - x0)  # DDIM, eta 0: the same noise, less of it
+                weights = torch.where(region[rows, :, None], weights, own[rows])
+            return weights
+
+        for tau, next_tau in zip(taus, [*taus[1:], None], strict=True):
+            heat = 1.0 if next_tau is None else self.variant.temperature**0.5  # logits are divided by its square
+            fairness = 0.0 if next_tau is None else self.variant.fairness
+            blended, weights = level.denoise(z, tau * heat, fairness, choose)
+            x0 = agree(blended, coarser)
+            if next_tau is not None:
+                z = x0 + next_tau / tau * (z - x0)  # DDIM, eta 0: the same noise, less of it
         return x0, weights
 
 
@@ -226,9 +245,3 @@ def _cells_outside(mask: Tensor, cell_px: int) -> Tensor:
 def _spread(cells: Tensor, cell_px: int) -> Tensor:
     """Cells (rows, columns) as pixels (h, w)."""
     return cells.repeat_interleave(cell_px, 0).repeat_interleave(cell_px, 1)
-
-
-def _cell_px(size: Sequence[int]) -> int:
-    """Side of the cells that share weights at a level (h, w): exact where it is small, coarser where that is not
-    seen."""
-    return 1 if min(size) <= _EXACT_SIDE_PX else 2

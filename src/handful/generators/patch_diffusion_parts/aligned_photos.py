@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
-from handful.generators.patch_diffusion_parts.pyramid import Pyramid
+from handful.generators.patch_diffusion_parts.pyramid import Pyramid, fill_cells, halve
 from handful.generators.patch_diffusion_parts.registration import inside, undo
 
 
@@ -36,6 +36,44 @@ class AlignedPhotos:
     def levels(self, lit: Tensor, index: int) -> list[Tensor]:
         """What `lit` gave of a photo, under the light that all share, at every level, coarsest first."""
         return self.pyramid.build(relight(lit, gain(-self.lights[index], *lit.shape[2:])))
+
+    def cells(self, level: int, first: int, last: int, cell_px: int) -> Tensor:
+        """Rows `first` to `last` - 1 of the cells of a level, of all photos: (rows, columns, n, c q q).
+
+        The same values as `levels` gives, without making the rest of the photos.
+        """
+        halvings = self.pyramid.halvings - level
+        span = cell_px * 2**halvings
+        height, width = self.pyramid.height, self.pyramid.width
+        padded_width = self.pyramid.size(self.pyramid.halvings)[1]
+        rows = slice(min(first * span, height - 1), min(last * span, height))
+        below = last * span - first * span - (rows.stop - rows.start)
+        size = (last - first, padded_width // span, len(self), self._store.pixels.shape[1] * cell_px**2)
+        cells = torch.empty(size, device=self.poses.device)
+        for index, pose in enumerate(self.poses):
+            image = self._flat_rows(index, pose, rows)
+            if below or padded_width > width:
+                image = F.pad(image, (0, padded_width - width, 0, below), mode="replicate")
+            for _ in range(halvings):
+                image = halve(image)
+            fill_cells(cells, index, image, cell_px)
+        return cells
+
+    def _flat_rows(self, index: int, pose: Tensor, rows: slice) -> Tensor:
+        """(1, c, rows, w): rows of a photo in the shared view, under the light that all share."""
+        height, width = self.pyramid.height, self.pyramid.width
+        right, down, turn = pose.tolist()
+        if turn:
+            image = self.lit(index)[:, :, rows].clone()
+        else:
+            pixels = self._store.pixels[int(self.numbers[index])][None]
+            own = torch.arange(rows.start, rows.stop, device=pose.device)
+            pixels = pixels[:, :, (own + round(down)).clamp(0, height - 1)] if round(down) else pixels[:, :, rows]
+            if round(right):
+                across = torch.arange(width, device=pose.device)
+                pixels = pixels[..., (across + round(right)).clamp(0, width - 1)]
+            image = self._store.to_unit(pixels)
+        return image.add_(1).mul_(gain(-self.lights[index], height, width, rows)).sub_(1)  # `relight` in place
 
     def outside(self) -> list[Tensor | None]:
         """At every level the share (n, 1, h, w) of each pixel that lies outside each photo; None where nothing does."""

@@ -43,7 +43,8 @@ class PhotoStore(nn.Module):
         self.pixels = _to_integers(photos)
         self.poses = found.poses if align and found.aligned else torch.zeros_like(found.poses)
         self.agreement = found.agreement
-        self.lights = measure_light(undo(photos, self.poses), self.agreement)
+        aligned = (undo(photo[None], pose[None])[0] for photo, pose in zip(photos, self.poses, strict=True))
+        self.lights = measure_light(aligned, self.agreement)
         self.masks = torch.empty(0, dtype=torch.uint8, device=photos.device)
         self.kept = ~_outliers(photos) if drop_outliers else torch.ones(len(photos), dtype=torch.bool)
 
@@ -54,7 +55,11 @@ class PhotoStore(nn.Module):
 
     def photo(self, number: int) -> Tensor:
         """A photo as it was given: float32 (1, c, h, w) in [-1, 1], to within 16 bits."""
-        pixels = self.pixels[number : number + 1]
+        return self.to_unit(self.pixels[number : number + 1])
+
+    @staticmethod
+    def to_unit(pixels: Tensor) -> Tensor:
+        """Pixels of the store as float32 in [-1, 1]."""
         if pixels.dtype == torch.uint8:
             return pixels.float() * (2 / _TOP_8) - 1
         return (pixels.float() + 2**15) * (2 / _TOP_16) - 1
@@ -74,10 +79,20 @@ class PhotoStore(nn.Module):
 
 
 def _to_integers(photos: Tensor) -> Tensor:
-    levels = ((photos.double() + 1) * (_TOP_16 / 2)).round().clamp(0, _TOP_16).to(torch.int32)
-    if not bool((levels % (_TOP_16 // _TOP_8)).any()):
-        return (levels // (_TOP_16 // _TOP_8)).to(torch.uint8)
-    return (levels - 2**15).to(torch.int16)
+    """One photo after another: in float64 all together would take twice the memory of the photos."""
+    step = _TOP_16 // _TOP_8
+    pixels = torch.empty(photos.shape, dtype=torch.int16, device=photos.device)
+    fine = False
+    for stored, photo in zip(pixels, photos, strict=True):
+        levels = ((photo.double() + 1) * (_TOP_16 / 2)).round().clamp(0, _TOP_16).to(torch.int32)
+        fine = fine or bool((levels % step).any())
+        stored.copy_(levels - 2**15)
+    if fine:
+        return pixels
+    small = torch.empty(photos.shape, dtype=torch.uint8, device=photos.device)
+    for stored, levels in zip(small, pixels, strict=True):
+        stored.copy_((levels.int() + 2**15) // step)
+    return small
 
 
 def _outliers(photos: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ Weights live on cells of q x q pixels: a patch is an odd number of cells, and we
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,10 @@ from handful.generators.patch_diffusion_parts.pyramid import box_sum, from_cells
 
 _BAND_BYTES = 8 * 2**20
 """Photos are read in bands of rows of about this size, so that what is computed of them stays small."""
+
+
+Choose = Callable[[Tensor, slice], Tensor]
+"""From logits (rows, columns, n) of a band of rows, and which rows those are, to weights of the same shape."""
 
 
 class Level:
@@ -36,38 +42,27 @@ class Level:
         patch_px: wanted side of a patch; the nearest odd number of cells is taken.
         dtype: in which the photos' differences from their mean are kept.
         """
-        n, channels, height, width = photos.shape
-        cells = torch.empty(height // cell_px, width // cell_px, n, channels * cell_px**2, device=photos.device)
-        for index, photo in enumerate(photos):
-            cells[:, :, index] = to_cells(photo[None], cell_px)[:, :, 0]
-        self._lay_out(cells, cell_px, patch_px, channels)
+        cells = torch.cat([to_cells(photo[None], cell_px) for photo in photos], dim=2)
+        self._lay_out(cells, photos.double().mean(0, keepdim=True).float(), cell_px, patch_px)
         self.residuals = self.residuals.to(dtype)
 
     @classmethod
-    def of_cells(cls, cells: Tensor, cell_px: int, patch_px: int, channels: int) -> Level:
-        """A level of photos that lie in cells (rows, columns, n, k) already, which it changes and keeps."""
+    def of_cells(cls, cells: Tensor, mean: Tensor, cell_px: int, patch_px: int) -> Level:
+        """A level of photos that lie in cells (rows, columns, n, k) already, which it changes and keeps.
+
+        Args:
+            mean: (1, c, h, w) of the photos.
+        """
         level = cls.__new__(cls)
-        level._lay_out(cells, cell_px, patch_px, channels)
+        level._lay_out(cells, mean, cell_px, patch_px)
         return level
 
-    def _lay_out(self, cells: Tensor, cell_px: int, patch_px: int, channels: int) -> None:
-        self.channels, self.cell_px = channels, cell_px
+    def _lay_out(self, cells: Tensor, mean: Tensor, cell_px: int, patch_px: int) -> None:
+        self.mean, self.channels, self.cell_px = mean, mean.shape[1], cell_px
         self.patch_cells = odd_cells(patch_px, cell_px)
-        mean = cells.mean(2, keepdim=True)  # (rows, columns, 1, k)
-        self.mean = from_cells(mean[:, :, 0], cell_px, channels)  # (1, c, h, w)
-        self.residuals = cells.sub_(mean)
-        squares = torch.empty(cells.shape[:3], device=cells.device)
-        for band in bands(self.residuals):
-            squares[band] = self.residuals[band].square().sum(3)
-        self.energy = box_sum(squares.mul_(0.5), self.patch_cells)  # (rows, columns, n)
-
-    @property
-    def rows(self) -> int:
-        return self.residuals.shape[0]
-
-    @property
-    def columns(self) -> int:
-        return self.residuals.shape[1]
+        self.rows, self.columns = cells.shape[:2]
+        self.residuals = cells.sub_(to_cells(mean, cell_px))
+        self.energy = _energy(cells, self.patch_cells)  # (rows, columns, n)
 
     def logits(self, z: Tensor, tau: float, fairness: float = 0.0) -> Tensor:
         """log w_n up to a term that all photos share: (1, c, h, w) -> (rows, columns, n).
@@ -86,6 +81,72 @@ class Level:
         """The photos' weighted mean: (rows, columns, n) -> (1, c, h, w)."""
         return self.mean + blend(weights, self.residuals, self.cell_px, self.channels)
 
+    def denoise(self, z: Tensor, tau: float, fairness: float, choose: Choose) -> tuple[Tensor, Tensor]:
+        """The posterior mean (1, c, h, w) and its weights (rows, columns, n)."""
+        weights = choose(self.logits(z, tau, fairness), slice(0, self.rows))
+        return self.blend(weights), weights
+
+
+class BandedLevel:
+    """As `Level`, with nothing kept but the photos' mean: cells are read again, band by band, at every step."""
+
+    def __init__(
+        self, read: Callable[[int, int], Tensor], mean: Tensor, cell_px: int, patch_px: int, band_rows: int
+    ) -> None:
+        """Args:
+        read: first and last row (exclusive) of cells -> those cells of all photos (rows, columns, n, k).
+        mean: (1, c, h, w) of the photos.
+        cell_px, patch_px: as of `Level`.
+        band_rows: rows of cells that are worked on at once; around them come those that patches reach.
+        """
+        self.mean, self.channels, self.cell_px = mean, mean.shape[1], cell_px
+        self.patch_cells = odd_cells(patch_px, cell_px)
+        self.rows, self.columns = mean.shape[2] // cell_px, mean.shape[3] // cell_px
+        self.band_rows, self._read = band_rows, read
+        self._mean_cells = to_cells(mean, cell_px)
+
+    def blend(self, weights: Tensor) -> Tensor:
+        """The photos' weighted mean: (rows, columns, n) -> (1, c, h, w)."""
+        mixed = []
+        for first, last in self._bands():
+            near = slice(max(0, first - 1), min(self.rows, last + 1))
+            mixed.append(
+                blend(weights[near], self._residuals(first, last), self.cell_px, self.channels, first - near.start)
+            )
+        return self.mean + torch.cat(mixed, dim=2)
+
+    def denoise(self, z: Tensor, tau: float, fairness: float, choose: Choose) -> tuple[Tensor, Tensor]:
+        """The posterior mean (1, c, h, w) and its weights (rows, columns, n)."""
+        seen = to_cells(z - self.mean, self.cell_px)[:, :, 0, :, None]  # (rows, columns, k, 1)
+        reach, mixed, kept = self.patch_cells // 2, [], []
+        for first, last in self._bands():
+            near = slice(max(0, first - 1), min(self.rows, last + 1))  # weights are bilinear with those next to them
+            low, high = max(0, near.start - reach), min(self.rows, near.stop + reach)
+            cells = self._residuals(low, high)
+            energy = _energy(cells, self.patch_cells)
+            logits = box_sum(torch.matmul(cells, seen[low:high])[..., 0], self.patch_cells)
+            logits = logits.sub_(energy, alpha=1 - fairness).div_(tau * tau)
+            weights = choose(logits[near.start - low : near.stop - low], near)
+            own = cells[first - low : last - low]
+            mixed.append(blend(weights, own, self.cell_px, self.channels, first - near.start))
+            kept.append(weights[first - near.start : last - near.start])
+        return self.mean + torch.cat(mixed, dim=2), torch.cat(kept)
+
+    def _bands(self) -> list[tuple[int, int]]:
+        starts = range(0, self.rows, self.band_rows)
+        return [(first, min(first + self.band_rows, self.rows)) for first in starts]
+
+    def _residuals(self, first: int, last: int) -> Tensor:
+        return self._read(first, last).sub_(self._mean_cells[first:last])
+
+
+def _energy(cells: Tensor, patch_cells: int) -> Tensor:
+    """Half the squared distance of every photo's patches from the mean: (rows, columns, n, k) -> (rows, columns, n)."""
+    squares = torch.empty(cells.shape[:3], device=cells.device)
+    for band in bands(cells):
+        squares[band] = cells[band].square().sum(3)
+    return box_sum(squares.mul_(0.5), patch_cells)
+
 
 def bands(cells: Tensor) -> list[slice]:
     """Bands of rows that together are (rows, columns, n, k), each of about `_BAND_BYTES`."""
@@ -93,12 +154,13 @@ def bands(cells: Tensor) -> list[slice]:
     return [slice(first, min(first + step, len(cells))) for first in range(0, len(cells), step)]
 
 
-def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int) -> Tensor:
+def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int, first: int = 0) -> Tensor:
     """Weighted mean over photos of what lies in their cells, weights bilinear between cells.
 
     Args:
-        weights: (rows, columns, n).
+        weights: (rows, columns, n); of more rows than there are cells, where those lie within the level.
         cells: (rows, columns, n, channels cell_px cell_px).
+        first: which row of the weights is that of the first row of cells.
 
     Returns:
         (1, channels, h, w)
@@ -106,7 +168,8 @@ def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int) -> Tensor
     share = _bilinear_shares(cell_px, channels, weights.device)  # (9 or 1, k)
     mixed = torch.empty(*cells.shape[:2], cells.shape[3], device=weights.device)
     for band in bands(cells):
-        around = _neighbours(weights, band) if cell_px > 1 else weights[band][:, :, None]  # (rows, columns, 9 or 1, n)
+        own = slice(first + band.start, first + band.stop)
+        around = _neighbours(weights, own) if cell_px > 1 else weights[own][:, :, None]  # (rows, columns, 9 or 1, n)
         mixed[band] = (torch.matmul(around, cells[band].float()) * share).sum(2)
     return from_cells(mixed, cell_px, channels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 COARSEST_SIDE_PX = 16
 """Short side of the coarsest level, about: below it lies what a photo's light is, above it what its parts are."""
+_EXACT_SIDE_PX = 64
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Pyramid:
         return levels[::-1]
 
 
+def cell_side_px(size: Sequence[int]) -> int:
+    """Side of the cells that share weights at a level (h, w): exact where it is small, coarser where that is not
+    seen."""
+    return 1 if min(size) <= _EXACT_SIDE_PX else 2
+
+
 def halve(images: Tensor) -> Tensor:
     """Means of 2x2 pixels: (n, c, h, w) -> (n, c, h / 2, w / 2)."""
     return F.avg_pool2d(images, 2)
@@ -78,6 +86,14 @@ def to_cells(images: Tensor, cell_px: int) -> Tensor:
     q = cell_px
     blocks = images.reshape(n, c, h // q, q, w // q, q)
     return blocks.permute(2, 4, 0, 1, 3, 5).reshape(h // q, w // q, n, c * q * q).contiguous()
+
+
+def fill_cells(cells: Tensor, index: int, image: Tensor, cell_px: int) -> None:
+    """Writes an image (1, c, h, w) to its place in cells (rows, columns, n, c q q), without a copy between."""
+    rows, columns, n, _ = cells.shape
+    q = cell_px
+    blocks = image[0].reshape(-1, rows, q, columns, q).permute(1, 3, 0, 2, 4)
+    cells.view(rows, columns, n, -1, q, q)[:, :, index] = blocks
 
 
 def from_cells(cells: Tensor, cell_px: int, channels: int) -> Tensor:

@@ -22,10 +22,12 @@ _LEAST_TURN_PX = 0.75
 """A turn that moves no corner by more than this is left alone."""
 ALIGNED = 0.5
 """Photos whose mean agreement is at least this share one view."""
-_SIDES_PX = (64, 128, 256, 512)
+LARGEST_SIDE_PX = 512
+_SIDES_PX = (64, 128, 256, LARGEST_SIDE_PX)
 """Long sides at which structure is compared, coarse to fine."""
 _MOST_SHIFT = 0.2
 _MOST_TURN = 0.12
+PIXELS_AT_ONCE = 2**18
 _ITERATIONS = 8
 _FINE_ITERATIONS = 3
 _LOCAL_PX = 9
@@ -64,13 +66,13 @@ def register(photos: Tensor) -> Registration:
     n, _, height, width = photos.shape
     if n == 1:
         return Registration(torch.zeros(1, 3, device=photos.device), torch.ones(1, device=photos.device))
-    grey = photos.mean(1, keepdim=True)
+    grey = photos if photos.shape[1] == 1 else photos.mean(1, keepdim=True)
     poses = torch.zeros(n, 3, device=photos.device)
     template, steady = grey, grey  # set at the first size
     for number, side in enumerate(_SIDES_PX):
         scale = min(1.0, side / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
-        structure = _structure(F.interpolate(grey, size=size, mode="area"))
+        structure = torch.cat([_structure(F.interpolate(one[None], size=size, mode="area")) for one in grey])
         unit = torch.tensor([size[1] / width, size[0] / height, 1.0], device=photos.device)
         if number == 0:
             middle = _middle(structure)
@@ -196,6 +198,17 @@ def _cost(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor) ->
 
 def _refine(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor, iterations: int) -> Tensor:
     """Gauss-Newton steps on shift and turn with the template's own slopes; poses in pixels of `structure`."""
+    found = [_refine_few(structure[few], template, steady, poses[few], iterations) for few in _fews(structure)]
+    return torch.cat(found)
+
+
+def _fews(images: Tensor) -> list[slice]:
+    """Which images (n, c, h, w) are worked on at once, so that memory does not grow with their number."""
+    step = max(1, PIXELS_AT_ONCE // (images.shape[2] * images.shape[3]))
+    return [slice(first, first + step) for first in range(0, len(images), step)]
+
+
+def _refine_few(structure: Tensor, template: Tensor, steady: Tensor, poses: Tensor, iterations: int) -> Tensor:
     _, _, height, width = structure.shape
     y, x = _centred(height, width, structure.device)
     limit = torch.tensor([width * _MOST_SHIFT, height * _MOST_SHIFT, _MOST_TURN], device=structure.device)
@@ -222,16 +235,15 @@ def _shared_structure(structure: Tensor, poses: Tensor) -> tuple[Tensor, Tensor]
     """The median of the photos' structure, and how steady it is: near 0 where something moves by itself."""
     warped = _warp(structure, poses, "bilinear")
     template = warped.median(0, keepdim=True).values
-    spread = (warped - template).abs().median(0, keepdim=True).values
+    spread = warped.sub_(template).abs_().median(0, keepdim=True).values
     return template, 1 / (1 + (spread / _ROBUST).square()).square()
 
 
 def _agreement(structure: Tensor, poses: Tensor) -> Tensor:
     """(n,): correlation of each with the mean of the others."""
-    n = len(structure)
     warped = _warp(structure, poses, "bilinear")
-    others = (warped.sum(0, keepdim=True) - warped) / (n - 1)
-    return F.cosine_similarity(warped.flatten(1), others.flatten(1), dim=1)
+    total = warped.sum(0)
+    return torch.stack([F.cosine_similarity(one.flatten(), (total - one).flatten(), dim=0) for one in warped])
 
 
 def _correlation(structure: Tensor, template: Tensor, poses: Tensor) -> Tensor:
@@ -256,6 +268,9 @@ def _points(poses: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 
 def _warp(images: Tensor, poses: Tensor, mode: str) -> Tensor:
     height, width = images.shape[2:]
-    x, y = _points(poses, height, width)
-    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
-    return F.grid_sample(images, grid, mode=mode, padding_mode="border", align_corners=True)
+    warped = []
+    for few in _fews(images):
+        x, y = _points(poses[few], height, width)
+        grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
+        warped.append(F.grid_sample(images[few], grid, mode=mode, padding_mode="border", align_corners=True))
+    return torch.cat(warped)
