@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from handful.dataset.build import build_dataset
     from handful.dataset.settings import DatasetSettings
     from handful.photos.audit import audit_photos
-    from handful.pipeline import compare, compare_parts
+    from handful.pipeline import compare, compare_parts, inspect
     from handful.report.build import build_report
     from handful.samples.draw import draw_samples
     from handful.samples.tasks import apply_task
     from handful.scores.evaluate import score_samples
     from handful.sealer.station import render_station
+    from handful.study.inspection import InspectionSettings
     from handful.study.plan import CompareSettings
     from handful.train.loop import train_generator
     from handful.train.settings import TrainSettings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CompareSettings": "study.plan",
     "DatasetSettings": "dataset.settings",
+    "InspectionSettings": "study.inspection",
     "TrainSettings": "train.settings",
     "UserError": "core.errors",
     "audit_photos": "photos.audit",
@@ -35,6 +37,7 @@ _HOMES = {
     "compare": "pipeline",
     "compare_parts": "pipeline",
     "draw_samples": "samples.draw",
+    "inspect": "pipeline",
     "render_station": "sealer.station",
     "score_samples": "scores.evaluate",
     "train_generator": "train.loop",
@@ -43,6 +46,7 @@ _HOMES = {
 __all__ = [
     "CompareSettings",
     "DatasetSettings",
+    "InspectionSettings",
     "TrainSettings",
     "UserError",
     "apply_task",
@@ -52,6 +56,7 @@ __all__ = [
     "compare",
     "compare_parts",
     "draw_samples",
+    "inspect",
     "render_station",
     "score_samples",
     "train_generator",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from planted import INSPECTOR, Pixels, draw, new_draws, plant_photos, plant_samples, rough
 
+import handful
 from handful.core.artifacts import DatasetManifest
 from handful.core.errors import UserError
 from handful.core.images import read_png
@@ -17,6 +18,7 @@ from handful.inspection.inspect import Inspected, inspect_samples
 from handful.inspection.read import read_folds
 from handful.inspection.result import InspectionResult
 from handful.inspection.settings import InspectSettings
+from handful.study.inspection import arrange_inspection
 
 FEW = {"arms": ("samples",), "doses": (1.0,), "seeds": (0, 1)}
 
@@ -222,3 +224,58 @@ def test_a_plan_that_can_decide_may_not_change_once_it_began(tmp_path: Path) -> 
     with pytest.raises(UserError) as refused:
         inspect(work, oracle, **{**pilot, "seeds": tuple(range(20))})
     assert "settings.seeds changed" in refused.value.what and "10 seeds" in refused.value.allowed
+
+
+def test_without_its_controls_a_gain_stays_undecided(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path)
+    found = inspect(work, plant_samples(work, "oracle", new_draws(150)), arms=("samples",))
+    (answer,) = found.result.answers
+    assert answer.decision == "undecided" and "its controls were left out" in answer.sentence
+
+
+def test_a_cell_that_fails_is_named_and_withholds_the_verdict(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path)
+    fragile = tmp_path / "fragile.py"
+    fragile.write_text(
+        Path(INSPECTOR).read_text().replace('"tiny", FACTS', '"tiny", _facts(train)')
+        + "\n\ndef _facts(train):\n    least = 1 if len(train) < 60 else 999\n"
+        + "    return InspectorFacts(('binary',), False, least_good=least)\n"
+    )
+    found = inspect(work, plant_samples(work, "oracle", new_draws(60)), **{**FEW, "inspectors": (str(fragile),)})
+    assert (
+        len(found.result.failed) == 2 and "oracle 1x" in found.result.failed[0] and "999" not in found.result.failed[0]
+    )
+    assert found.result.sentence.startswith("No verdict: 2 cells of 4 failed") and not found.result.answers
+    assert found.result.failed[0] in found.path.read_text()
+
+
+def test_photos_all_of_one_group_are_judged_without_a_threshold(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path)
+    dataset = DatasetManifest.read(work.dataset)
+    images = tuple(one.model_copy(update={"group": 0}) if one.fold is None else one for one in dataset.images)
+    dataset.model_copy(update={"images": images}).write(work.dataset)
+    found = inspect(work, arms=("classical",), seeds=(0,))
+    rows = {row.arm: row for row in found.result.rows}
+    assert rows["real"].slip_through is None and rows["classical"].strength == 1.0
+    assert 0.5 < rows["real"].auroc < 1
+
+
+def test_a_generator_that_needs_more_photos_than_a_label_has_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path / "work", training=(24, 6))
+    (tmp_path / "photos").mkdir()
+    dataset = DatasetManifest.read(work.dataset)
+    dataset.model_copy(update={"photo_folder": str(tmp_path / "photos")}).write(work.dataset)
+    settings = arrange_inspection({"generators": ["dcgan"], "inspectors": [INSPECTOR]}, "the test")
+    with pytest.raises(UserError) as refused:
+        handful.inspect(tmp_path / "photos", work.root, settings)
+    assert "Fold 0 has 6 training photo(s) labelled pit." in refused.value.what
+    assert "dcgan needs at least" in refused.value.allowed and not list(work.train.glob("*"))
+
+
+def test_settings_of_nobody_are_refused() -> None:
+    with pytest.raises(UserError) as refused:
+        arrange_inspection({"inspectors": ["classifier"], "settings": {"clasifier": {"steps": 3}}}, "the test")
+    assert "clasifier" in refused.value.what and "classifier" in refused.value.do
+    with pytest.raises(UserError) as refused:
+        arrange_inspection({"dosis": [1.0]}, "the test")
+    assert "'dosis'" in refused.value.what and "doses" in refused.value.do

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import sklearn
 import torch
 
 from handful.core import registry
@@ -31,10 +32,14 @@ from handful.inspection.threshold import fold_scores
 
 STRENGTHS = (0.5, 1.0, 2.0)
 """Of classical augmentation, to choose from."""
+_USUAL_STRENGTH = 1.0
 COPIES = 5
 """Of each photo, where an inspector does not augment by itself."""
 _PARTS = 2
 """Of the training photos, each scored by an inspector that learned from the others: for thresholds and strengths."""
+_FOLDER = Path(__file__).parent
+_SHARED = ("augment.py", "gradient.py", "kept_features.py", "threshold.py", "metrics.py")
+"""What inspectors are built from, beside their own file."""
 _WAY = 1
 """Raised when a cell comes out otherwise from the same images."""
 
@@ -118,7 +123,7 @@ def run_cell(job: Job, cells: Path, cache: Path | None = None, device: str = "cp
         photos=_photos(job, sets),
         samples=sum(len(one) for one in sets) - _photos(job, sets),
         scores=tuple(predictions.defect.tolist()),
-        training_scores=tuple(_cross_scores(job, strength, cache, device)) if _wants_threshold(job.arm) else (),
+        training_scores=tuple(_cross_scores(job, strength, cache, device)) if _wants_threshold(job) else (),
         measures=measure(job.fold.test, predictions),
         strength=strength,
         seconds=time.perf_counter() - started,
@@ -130,11 +135,13 @@ def run_cell(job: Job, cells: Path, cache: Path | None = None, device: str = "cp
 def tune_strength(job: Job, cells: Path, cache: Path | None = None, device: str = "cpu") -> float:
     """The strength of classical augmentation with the highest AUROC between parts of the real training photos.
 
-    Held-out photos have no say; the first seed's choice would be luck, so the choice has a stream of its own and holds
-    for every seed.
+    The usual strength where the photos have no two parts. Held-out photos have no say. The first seed's choice would be
+    luck, so the choice has a stream of its own and holds for every seed.
     """
     tuning = Job(Arm("tuning", "classical"), job.inspector, job.values, job.fold, None, 0)
     base = job.fold.base
+    if not _has_parts(base):
+        return _USUAL_STRENGTH
     found = {}
     for strength in STRENGTHS:
         key = _key(tuning, [base], strength, "tuning")
@@ -146,7 +153,7 @@ def tune_strength(job: Job, cells: Path, cache: Path | None = None, device: str 
             ).write(cells)  # fmt: skip
         scores = list(CellResult.read(cells, f"{key}.json").training_scores)
         found[strength] = float(auroc_contributions(scores, base.labels, base.groups).mean())
-    return max(STRENGTHS, key=lambda strength: (found[strength], -abs(strength - 1)))
+    return max(STRENGTHS, key=lambda strength: (found[strength], -abs(strength - _USUAL_STRENGTH)))
 
 
 def _learned(job: Job, sets: Sequence[LabelledSet], strength: float, cache: Path | None, device: str) -> Inspector:
@@ -196,16 +203,22 @@ def _photos(job: Job, sets: Sequence[LabelledSet]) -> int:
     return len(sets[-1]) if job.arm.kind in ("curve", "more") else len(job.fold.base)
 
 
-def _wants_threshold(arm: Arm) -> bool:
-    """Every arm that a plant could run; the learning curve and the controls need no threshold."""
-    return arm.kind in ("real", "classical", "samples", "both", "pretrain")
+def _wants_threshold(job: Job) -> bool:
+    """Every arm that a plant could run, where there are photos to set it on; the learning curve and the controls need
+    no threshold."""
+    return job.arm.kind in ("real", "classical", "samples", "both", "pretrain") and _has_parts(job.fold.base)
+
+
+def _has_parts(base: LabelledSet) -> bool:
+    """Whether good and defective photos are of several groups each, so that one part can be scored by the other."""
+    return all(len(np.unique(base.groups[side])) >= _PARTS for side in (base.labels == 0, base.labels > 0))
 
 
 def _key(job: Job, sets: Sequence[LabelledSet], strength: float, purpose: str) -> str:
     file = registry.find("inspectors", job.inspector)
     return fingerprint(
         {
-            "way": [_WAY, purpose, _wants_threshold(job.arm)],
+            "way": [_WAY, purpose, _wants_threshold(job)],
             "inspector": hashlib.sha256(file.read_bytes()).hexdigest(),
             "settings": dict(job.values),
             "strength": strength,
@@ -213,7 +226,8 @@ def _key(job: Job, sets: Sequence[LabelledSet], strength: float, purpose: str) -
             "sets": [_digest(one) for one in sets],
             "base": _digest(job.fold.base),
             "test": "" if purpose == "tuning" else _digest(job.fold.test),
-            "versions": library_versions(),
+            "shared": [hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest() for name in _SHARED],
+            "versions": library_versions() | {"scikit-learn": sklearn.__version__},
         }
     )[:24]
 

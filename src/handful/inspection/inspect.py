@@ -33,6 +33,8 @@ from handful.pages.words import plural
 CELLS = "cells"
 REVIEWS = "reviews"
 _FEATURES = "features"
+_DISPENSABLE = ("curve", "more", "only")
+"""Kinds of arms that no verdict rests on."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def inspect_samples(
     cells = work.inspection / CELLS
     plan = freeze_plan(work.inspection, any(cells.glob("*.json")), settings, arms, folds, sources)
     sweep_temporaries(cells)
-    results, failed = _run(jobs, cells, work.inspection / _FEATURES, device, listener, limit_s, began)
+    results, failed, blocking = _run(jobs, cells, work.inspection / _FEATURES, device, listener, limit_s, began)
     ended = sum(map(len, results.values()))
-    finished = ended + len(failed) == len(jobs)
+    finished = ended + len(failed) == len(jobs) and not blocking
     evidence = Evidence(results, folds)
     inspectors = settings.inspectors
     rows = arm_rows(evidence, arms, inspectors, settings)
@@ -104,7 +106,7 @@ def inspect_samples(
         answers = tuple(answer(name, evidence, arms, contrasts, settings) for name in names)
     lights = [warning_light(fold, source) for fold in folds for source in sources[fold.number].values()]
     result = InspectionResult(
-        sentence=sentence(answers) if finished else _unfinished(ended + len(failed), len(jobs)),
+        sentence=sentence(answers) if finished else _unfinished(ended, len(jobs), blocking),
         answers=answers,
         rows=rows,
         contrasts=contrasts,
@@ -149,9 +151,11 @@ def _run(
     listener: Listener,
     limit_s: float | None,
     began: float,
-) -> tuple[Results, list[str]]:
+) -> tuple[Results, list[str], int]:
+    """The cells that ended, a sentence for each that failed, and how many of those no verdict can do without."""
     results: dict[tuple[str, str], dict[tuple[int, int], CellResult]] = {}
     failed: list[str] = []
+    blocking = 0
     for number, job in enumerate(jobs, start=1):
         if limit_s is not None and time.perf_counter() - began > limit_s:
             break
@@ -159,6 +163,7 @@ def _run(
             found = run_cell(job, cells, cache, device)
         except UserError as error:
             failed.append(f"{job} failed: {error.what}")
+            blocking += job.arm.kind not in _DISPENSABLE
             said = failed[-1]
         else:
             results.setdefault((job.inspector, job.arm.name), {})[job.seed, job.fold.number] = found
@@ -172,10 +177,15 @@ def _run(
             "At least 1 must end.",
             "Mend what it says and run the same command again.",
         )
-    return results, failed
+    return results, failed, blocking
 
 
-def _unfinished(ended: int, planned: int) -> str:
+def _unfinished(ended: int, planned: int, blocking: int) -> str:
+    if blocking:
+        return (
+            f"No verdict: {plural(blocking, 'cell')} of {planned} failed, and without them the planned comparisons "
+            "would be others. Mend what is said below; the same command goes on."
+        )
     return (
         f"Not finished: {ended} of {planned} cells. No verdict is given before the plan is done: who stops when it "
         "looks good finds what is not there. The same command goes on."

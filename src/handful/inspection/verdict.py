@@ -98,6 +98,9 @@ def _vetoed(
             notes.append(f"{_measured(against)}.")
             if against.gain is not None and against.gain <= 0:
                 veto = f"tuned classical augmentation alone does as well for {_name(gained)} ({_measured(against)})"
+        if not veto and not {"path", "trace"} <= {one.kind for one in own.values()}:
+            left = f"{gained.arm} makes {_name(gained)} better, {_numbers(gained)}, but its controls were left out"
+            return "undecided", left, notes
         if not veto:
             return "use", f"{gained.arm} makes {_name(gained)} better, {_numbers(gained)}", notes
         vetoes.append(veto)
