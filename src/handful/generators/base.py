@@ -66,7 +66,9 @@ class Passport:
     """Which training photos a sample was made from. Photos go by their number in the order that `prepare` saw."""
 
     picture: Any
-    """Integers (rows, columns), uint8 or uint16: a map that opens as a picture; `facts` say how to read it."""
+    """Integers (rows, columns), uint8 or uint16: a map that opens as a picture; `facts` say how to read it. On top and
+    to the left lies a map of as many rows and columns as `facts["levels"][0]` says: the number of the photo that gave
+    most of each place."""
     facts: dict[str, Any]
     """What rebuilding the sample takes beyond the picture; plain JSON values."""
     drew_on: tuple[int, ...]

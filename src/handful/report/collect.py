@@ -17,6 +17,7 @@ from handful.core.artifacts import (
     PhotoAudit,
     RunManifest,
     SampleManifest,
+    SamplePassport,
     SampleRow,
     ScoreCard,
 )
@@ -46,6 +47,8 @@ class SampleSet:
     folder: Path
     files: tuple[str, ...]
     """In order of their seeds."""
+    passports: dict[str, SamplePassport]
+    """File -> its passport, in the same order; empty where the samples have none."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,9 @@ def _read_samples(folder: Path) -> SampleSet:
             "It must hold one line for each sample, as `handful sample` wrote it.",
             "Move the folder away and run `handful sample` again.",
         ) from None
-    return SampleSet(SampleManifest.read(folder), folder, tuple(row.file for row in sorted(rows, key=_by_seed)))
+    rows.sort(key=_by_seed)
+    passports = {row.file: row.passport for row in rows if row.passport is not None}
+    return SampleSet(SampleManifest.read(folder), folder, tuple(row.file for row in rows), passports)
 
 
 def _by_seed(row: SampleRow) -> int:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handful.core.artifacts import DatasetImage, RunManifest, ScoreCard
+from handful.core.artifacts import DatasetImage, DatasetManifest, RunManifest, ScoreCard
 from handful.pages.pictures import Picture
 from handful.pages.words import number, plural, seconds_words
 from handful.report.collect import Evidence, Run, SampleSet
 from handful.report.plots import interval_plot, loss_plot
+from handful.report.source_maps import source_maps
 from handful.report.tables import Table
 from handful.report.words import name_generators
 
@@ -115,18 +116,21 @@ def sheets(evidence: Evidence, shown: Sequence[Shown], pictures: Mapping[Path, P
     return {
         "photos": photos,
         "photos_heading": heading,
-        "samples": [
-            {
-                "name": one.name,
-                "anchor": one.anchor,
-                "heading": _set_words(one, min(SHEET_SAMPLES, len(one.samples.files))),
-                "pictures": [
-                    {"picture": pictures.get(one.samples.folder / file), "name": file}
-                    for file in one.samples.files[:SHEET_SAMPLES]
-                ],
-            }
-            for one in shown
-        ],
+        "samples": [_sheet(one, dataset, pictures) for one in shown],
+    }
+
+
+def _sheet(one: Shown, dataset: DatasetManifest | None, pictures: Mapping[Path, Picture]) -> dict[str, Any]:
+    """The samples of a generator, and where the first of them come from, if that is known."""
+    folder, files = one.samples.folder, one.samples.files[:SHEET_SAMPLES]
+    maps, legend = source_maps(folder, one.samples.passports, pictures, dataset)
+    return {
+        "name": one.name,
+        "anchor": one.anchor,
+        "heading": _set_words(one, len(files)),
+        "pictures": [{"picture": pictures.get(folder / file), "name": file} for file in files],
+        "maps": [{"sample": pictures[folder / own.file], "map": own} for own in maps],
+        "legend": legend,
     }
 
 
