@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -265,11 +266,14 @@ def test_a_generator_that_needs_more_photos_than_a_label_has_is_refused_before_i
     (tmp_path / "photos").mkdir()
     dataset = DatasetManifest.read(work.dataset)
     dataset.model_copy(update={"photo_folder": str(tmp_path / "photos")}).write(work.dataset)
-    settings = arrange_inspection({"generators": ["dcgan"], "inspectors": [INSPECTOR]}, "the test")
+    own = Path(__file__).parents[2] / "examples/my_generator.py"
+    greedy = tmp_path / "greedy.py"
+    greedy.write_text(re.sub(r"least_photos=\d+", "least_photos=7", own.read_text(encoding="utf-8")), encoding="utf-8")
+    settings = arrange_inspection({"generators": [str(greedy)], "inspectors": [INSPECTOR]}, "the test")
     with pytest.raises(UserError) as refused:
         handful.inspect(tmp_path / "photos", work.root, settings)
     assert "Fold 0 has 6 training photo(s) labelled pit." in refused.value.what
-    assert "dcgan needs at least" in refused.value.allowed and not list(work.train.glob("*"))
+    assert "greedy needs at least 7 of each label" in refused.value.allowed and not list(work.train.glob("*"))
 
 
 def test_settings_of_nobody_are_refused() -> None:
