@@ -3,8 +3,8 @@
 Paper: Hinz, Fisher, Wang, Wermter: Improved Techniques for Training Single-Image GANs, 2020, arXiv 2003.11512.
 Good for: what singan is for, a single photo and samples of any size, with six stages instead of about nine and fewer
     passes through the networks in each iteration.
-Weak at: knowing what a part is, as singan: it knows patches. It mixes nothing between photos. Its quality and its time
-    beside singan's have not been measured here yet.
+Weak at: knowing what a part is, as singan: it knows patches. It mixes nothing between photos. Trained as briefly as
+    singan, its samples are much farther from the photo (docs/findings/singan-fast.md).
 Differs: A folder trains a fleet: one ConSinGAN a photo, each exactly as if it were alone. The budget is shared out as
     singan's: evenly by steps (the authors' 2000 iterations a stage are a budget of 2000 x stages x photos steps), or a
     time by the square root of a stage's cost. Photos are resized in float32 to the exact size of a stage, rounded;
