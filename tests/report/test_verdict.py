@@ -155,9 +155,8 @@ def gated(generator: str, copies: int, seed: int = 0, m: int = 100) -> ScoreCard
     """The card of the space `pixels`, on which the gate found so many copies."""
     low, high = share_limits(copies, m)
     passes = float(low <= 0.01)
-    gate = Score(
-        name="gate", value=copies / m, low=low, high=high, n_reference=8, m_samples=m, details={"passes": passes}
-    )
+    details = {"passes": passes, "allowed_share": 0.01}
+    gate = Score(name="gate", value=copies / m, low=low, high=high, n_reference=8, m_samples=m, details=details)
     return card(generator, 0, seed=seed, protocol=PIXELS, scores=(gate,))
 
 
@@ -167,19 +166,32 @@ def test_a_generator_that_fails_the_copy_gate_is_named_and_never_ranked_even_whe
     assert verdict.ranked == ("began", "dcgan") and verdict.copying == ("patch_nn",)
     assert verdict.sentence == judge(honest).sentence[:-1] + "; patch_nn fails the copy gate: not ranked."
     assert (
-        "patch_nn fails the copy gate in 1 of 1 run and is not ranked: up to 23 % of its samples are copies or "
-        "near-copies of training photos."
+        "patch_nn fails the copy gate and is not ranked: 23 of 100 samples are copies or near-copies of training "
+        "photos (at least 15 %, 1.0 % is allowed)."
     ) in verdict.why
     assert not any("did not judge" in line for line in verdict.why)
 
 
-def test_one_run_that_fails_is_enough_and_a_few_copies_among_many_samples_are_not() -> None:
-    nine = [one for seed in range(9) for one in (card("dcgan", 0.02, seed=seed), gated("dcgan", 1, seed))]
-    assert judge(nine).copying == ()
-    ten = judge([*nine, card("dcgan", 0.02, seed=9), gated("dcgan", 20, 9)])
-    assert ten.copying == ("dcgan",) and ten.ranked == ()
-    assert ten.sentence == "No generator is left to rank; dcgan fails the copy gate: not ranked."
-    assert any("in 1 of 10 runs" in line for line in ten.why)
+def test_samples_of_all_runs_together_decide_and_a_run_that_fails_by_itself_is_named() -> None:
+    def ten(copies: int) -> list[ScoreCard]:
+        clean = [one for seed in range(9) for one in (card("dcgan", 0.02, seed=seed), gated("dcgan", 0, seed))]
+        return [*clean, card("dcgan", 0.02, seed=9), gated("dcgan", copies, 9)]
+
+    chance = judge(ten(5))
+    assert chance.copying == () and chance.ranked == ("dcgan",)
+    assert any(
+        line.startswith("1 of 10 runs of dcgan fail the copy gate by themselves; over all") for line in chance.why
+    )
+    wholesale = judge(ten(20))
+    assert wholesale.copying == ("dcgan",) and wholesale.ranked == ()
+    assert wholesale.sentence == "No generator is left to rank; dcgan fails the copy gate: not ranked."
+    assert any("20 of 1000 samples are copies" in line and "at least 1.2 %" in line for line in wholesale.why)
+
+
+def test_a_few_copies_in_every_run_add_up() -> None:
+    few = [one for seed in range(10) for one in (card("dcgan", 0.02, seed=seed), gated("dcgan", 3, seed))]
+    assert all(one.scores[0].details["passes"] for one in few if one.protocol == PIXELS), "no run fails by itself"
+    assert judge(few).copying == ("dcgan",)
 
 
 def test_the_gate_alone_decides_where_it_judged() -> None:

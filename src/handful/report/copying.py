@@ -1,8 +1,8 @@
 """Who hands out copies of training photos and is therefore not ranked: one rule, the copy gate's.
 
-A generator fails with its first run that fails, and a run fails where its share of copies is too high beyond doubt. To
-drop such a run alone would be to choose among runs by what they show; to keep it would reward it, for a copy is as near
-to held-out photos as photos are. Where the gate could not judge a run, `nearest_photo` stands in for it.
+The samples of all its runs together decide, as in every other rule: a generator fails where their share of copies is
+too high beyond doubt. One run in ten that copies wholesale is enough for that; chance in one of many runs is not, as
+it would be if any run could fail it. Where the gate could not judge a run, `nearest_photo` stands in for it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from handful.core.artifacts import ScoreCard
+from handful.core.artifacts import Score, ScoreCard
 from handful.core.config import Settings
 from handful.pages.words import join_words, number, percent, plural
 from handful.report.words import find, name_contestants
+from handful.statistics.binomial import share_limits
 
 NEAREST_BELOW = 0.5
 """Where `nearest_photo` stands in, a run fails whose interval ends below this."""
@@ -24,22 +25,24 @@ class Copying(Settings):
 
     generator: str
     anchor: bool
-    runs: int
-    gated: int
-    """Runs that the gate judged."""
-    failed: int
-    """Runs that fail."""
+    fails: bool
     by: Literal["gate", "nearest_photo"]
-    """What the failing runs fail by; the gate where any of them does. Without a failing run: what judged them."""
-    worst: float | None
-    """Of failing runs: the largest share of copies, or the lowest upper limit of `nearest_photo`. Without failing
-    runs None."""
+    """What it fails by, or else what judged it; the gate where it judged any run."""
+    runs: int
+    failed: int
+    """Runs that fail by themselves."""
+    copies: int
+    """Samples that the gate calls copies or near-copies, over all runs that it judged."""
+    samples: int
+    low: float | None
+    """Lower end of the exact 95 % interval of their share; None where the gate judged no run."""
+    high: float | None
+    allowed: float
+    """Above which `low` fails the gate."""
+    nearest: float | None
+    """The lowest upper limit of `nearest_photo` over the runs that the gate did not judge; None without one."""
     why_not_gated: str
     """Why the gate did not judge a run; '' where it judged all."""
-
-    @property
-    def fails(self) -> bool:
-        return self.failed > 0
 
     @property
     def tag(self) -> str:
@@ -74,6 +77,12 @@ def copying_sentence(failing: Sequence[Copying]) -> str:
 def copying_words(judged: Sequence[Copying]) -> list[str]:
     """Numbers behind every failure, and where the gate could not judge; of generators, not of anchors."""
     lines = [_failure(copying) for copying in judged if copying.fails]
+    lines += [
+        f"{copying.failed} of {plural(copying.runs, 'run')} of {copying.generator} fail the copy gate by themselves; "
+        f"over all its runs {_share(copying)}, so it stays."
+        for copying in judged
+        if copying.failed and not copying.fails
+    ]
     unseen: dict[str, list[str]] = {}
     for copying in judged:
         if copying.why_not_gated:
@@ -86,41 +95,51 @@ def copying_words(judged: Sequence[Copying]) -> list[str]:
 
 
 def _failure(copying: Copying) -> str:
-    runs = f"in {copying.failed} of {plural(copying.runs, 'run')}"
     if copying.by == "gate":
-        share = percent(copying.worst or 0)
-        return (
-            f"{copying.generator} fails the copy gate {runs} and is not ranked: up to {share} of its samples are "
-            "copies or near-copies of training photos."
-        )
+        return f"{copying.generator} fails the copy gate and is not ranked: {_share(copying)}."
     return (
-        f"{copying.generator} copies its training photos {runs} (nearest_photo at most {number(copying.worst or 0)}, "
-        f"below {number(NEAREST_BELOW)}) and is not ranked."
+        f"{copying.generator} copies its training photos in {copying.failed} of {plural(copying.runs, 'run')} "
+        f"(nearest_photo at most {number(copying.nearest or 0)}, below {number(NEAREST_BELOW)}) and is not ranked."
+    )
+
+
+def _share(copying: Copying) -> str:
+    """'23 of 100 samples are copies or near-copies of training photos (at least 15 %, 1 % is allowed)'."""
+    return (
+        f"{copying.copies} of {plural(copying.samples, 'sample')} are copies or near-copies of training photos (at "
+        f"least {percent(copying.low or 0)}, {percent(copying.allowed)} is allowed)"
     )
 
 
 def _contestant(name: str, runs: Sequence[Sequence[ScoreCard]]) -> Copying:
-    shares: list[float] = []
+    gates: list[Score] = []
     nearest: list[float] = []
-    gated, reason = 0, ""
+    reason = ""
     for cards in runs:
-        gates = [score for card in cards if (score := find(card, "gate")) and "passes" in score.details]
-        if gates:
-            gated += 1
-            if any(score.details["passes"] == 0 for score in gates):
-                shares.append(max(score.value for score in gates))
+        own = [score for card in cards if (score := find(card, "gate")) and "allowed_share" in score.details]
+        if own:
+            gates.append(max(own, key=lambda score: score.value))  # of protocols that asked the same
         else:
             reason = next((why for card in cards if (why := card.left_out.get("gate"))), "`pixels` was not scored.")
-            highs = [score.high for card in cards if (score := find(card, "nearest_photo")) and score.high is not None]
-            if min(highs, default=NEAREST_BELOW) < NEAREST_BELOW:
-                nearest.append(min(highs))
+            limits = [score.high for card in cards if (score := find(card, "nearest_photo")) and score.high is not None]
+            nearest += [min(limits)] if limits else []
+    copies, samples = sum(round(gate.value * gate.m_samples) for gate in gates), sum(gate.m_samples for gate in gates)
+    low, high = share_limits(copies, samples) if samples else (None, None)
+    allowed = max((gate.details["allowed_share"] for gate in gates), default=0.0)
+    fails_gate = low is not None and low > allowed
+    hugging = [limit for limit in nearest if limit < NEAREST_BELOW]
     return Copying(
         generator=name,
         anchor=runs[0][0].anchor,
+        fails=fails_gate or bool(hugging),
+        by="gate" if fails_gate or (gates and not hugging) else "nearest_photo",
         runs=len(runs),
-        gated=gated,
-        failed=len(shares) + len(nearest),
-        by="gate" if shares or (gated and not nearest) else "nearest_photo",
-        worst=max(shares) if shares else min(nearest, default=None),
+        failed=sum(gate.details["passes"] == 0 for gate in gates) + len(hugging),
+        copies=copies,
+        samples=samples,
+        low=low,
+        high=high,
+        allowed=allowed,
+        nearest=min(nearest, default=None),
         why_not_gated=reason,
     )

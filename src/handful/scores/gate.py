@@ -70,9 +70,10 @@ class Calibration:
 
     @property
     def allowed_share(self) -> float:
-        """What a set may show: where honest photos are called copies more often than `ALLOWED_SHARE`, as much as they,
-        for an honest generator shows no less."""
-        return max(ALLOWED_SHARE, self.false_alarms)
+        """What a set may show: `ALLOWED_SHARE`, or as many honest photos as are called copies beyond doubt; an honest
+        generator shows no less."""
+        alarms = round(self.false_alarms * self.honest)
+        return max(ALLOWED_SHARE, share_limits(alarms, self.honest)[0] if self.honest else 0.0)
 
     @property
     def near_likeness(self) -> float:
