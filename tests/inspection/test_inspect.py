@@ -283,3 +283,10 @@ def test_settings_of_nobody_are_refused() -> None:
     with pytest.raises(UserError) as refused:
         arrange_inspection({"dosis": [1.0]}, "the test")
     assert "'dosis'" in refused.value.what and "doses" in refused.value.do
+
+
+def test_a_recipes_settings_of_an_inspector_that_is_not_asked_rest() -> None:
+    recipe = {"inspectors": ["linear"], "settings": {"classifier": {"steps": 3}}}
+    assert arrange_inspection(recipe, "the test").settings == {}
+    with pytest.raises(UserError, match="classifier"):
+        arrange_inspection({"inspectors": ["linear"]}, "the test", {"classifier": {"steps": 3}})

@@ -73,13 +73,15 @@ def arrange_inspection(
         UserError: an unknown name (with the nearest one), a value out of range, settings of nobody.
     """
     arranged = parse_settings(InspectionSettings, arrange(values, where, InspectionSettings, _PARTS), where)
-    merged = dict(arranged.settings)
+    known = (*arranged.inspection.inspectors, *arranged.generators)
+    everybody = {*known, *registry.names("inspectors"), *registry.names("generators")}
+    for names, allowed in ((arranged.settings, everybody), (own or {}, known)):
+        for name in names:
+            if name not in allowed:
+                raise unknown_name("inspector or generator in this inspection", name, known, "handful inspectors")
+    merged = {name: given for name, given in arranged.settings.items() if name in known}  # a recipe's others rest
     for name, changes in (own or {}).items():
         merged[name] = {**merged.get(name, {}), **changes}
-    known = (*arranged.inspection.inspectors, *arranged.generators)
-    for name in merged:
-        if name not in known:
-            raise unknown_name("inspector or generator in this inspection", name, known, "handful inspectors")
     of_inspectors = {name: merged[name] for name in arranged.inspection.inspectors if name in merged}
     inspection = arranged.inspection.model_copy(update={"settings": of_inspectors})
     return arranged.model_copy(update={"settings": merged, "inspection": inspection})
