@@ -34,6 +34,8 @@ FACTS = ScoreFacts(
 
 _LEAST_HELDOUT = 3
 _SPLITS = 40
+_ROUNDING = 1e-9
+"""Of the floor: what is closer to it is equal to it."""
 _MOST_LOTS = 8
 """Of as many samples as there are training images; more hardly narrow a number that the photos decide."""
 
@@ -87,7 +89,8 @@ def score(sets: FeatureSets) -> Score:
 def excess(samples: Features, training: Features, heldout: Features) -> float:
     """FID(samples, held-out) - FID(training, held-out), both from as many images as the smaller has."""
     size = min(len(samples), len(training))
-    return _at_size(samples, heldout, size) - _at_size(training, heldout, size)
+    distance, floor = _at_size(samples, heldout, size), _at_size(training, heldout, size)
+    return distance - floor if abs(distance - floor) > _ROUNDING * floor else 0.0
 
 
 def _at_size(rows: Features, heldout: Features, size: int) -> float:
