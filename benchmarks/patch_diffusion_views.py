@@ -17,7 +17,9 @@ Distances are root mean squares at 32 px on the short side.
 
 Usage: python benchmarks/patch_diffusion_views.py GLUE SCREW [--size PX] [--samples N] [--slow-samples N]
        [--sets views|one|all] [--methods NAME ...] [--sheets FOLDER] [--json]
+       [--swap]
        GLUE and SCREW are the folders of the two sets; --sheets writes a picture of the samples of each set and method.
+       --swap draws from the blocks that are else held out, on which no setting was chosen.
 """
 
 from __future__ import annotations
@@ -69,13 +71,14 @@ def read(files: list[Path], size: int, crop: tuple[int, int, int, int] | None = 
     return torch.from_numpy(np.stack(photos))
 
 
-def photo_sets(glue: Path, screw: Path, size: int, wanted: str) -> list[PhotoSet]:
+def photo_sets(glue: Path, screw: Path, size: int, wanted: str, swap: bool) -> list[PhotoSet]:
     files = sorted(glue.rglob("Good/**/*.png"))
     sets = []
     if wanted != "one":
         photos = read(files, size)
-        in_training = torch.tensor([number // BLOCK % 2 == 0 for number in range(len(files))])
-        sets.append(PhotoSet("glue bead, views", photos[in_training], photos[~in_training]))
+        in_training = torch.tensor([number // BLOCK % 2 == int(swap) for number in range(len(files))])
+        name = "glue bead, views" + (" (swapped)" if swap else "")
+        sets.append(PhotoSet(name, photos[in_training], photos[~in_training]))
     if wanted != "views":
         of_screw = sorted((screw / "data").glob(f"*_{SCREW_PLACE}_crop_2.jpg"))[:1]
         sets.append(PhotoSet("ball screw, 1 photo", read(of_screw, size, SCREW_CROP), None))
@@ -143,10 +146,10 @@ def detail(picture: Any, facts: dict[str, Any]) -> Any:
 
 
 def save_sheet(images: Tensor, path: Path) -> None:
-    columns = 10 if len(images) > 12 else 6
+    columns = min(10, len(images))
     rows = [
-        F.pad(torch.cat(list(F.pad(images[first : first + columns], (0, 2, 0, 2), value=1.0)), 2), (0, 0))
-        for first in range(0, len(images) - len(images) % columns or columns, columns)
+        torch.cat(list(F.pad(images[first : first + columns], (0, 2, 0, 2), value=1.0)), 2)
+        for first in range(0, len(images) - columns + 1, columns)
     ]
     grey = ((torch.cat(rows, 1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     Image.fromarray(grey.permute(1, 2, 0).numpy()).save(path)
@@ -161,11 +164,12 @@ def main() -> None:
     options.add_argument("--slow-samples", type=int, default=4, help="of gpnn and gpdm")
     options.add_argument("--sets", choices=("views", "one", "all"), default="all")
     options.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    options.add_argument("--swap", action="store_true")
     options.add_argument("--sheets", type=Path)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     rows = []
-    for photos in photo_sets(given.glue, given.screw, given.size, given.sets):
+    for photos in photo_sets(given.glue, given.screw, given.size, given.sets, given.swap):
         for method in given.methods:
             count = given.slow_samples if method in SLOW else given.samples
             with multiprocessing.get_context("spawn").Pool(1) as alone:  # so that its peak of memory is its own

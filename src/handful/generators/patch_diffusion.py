@@ -32,6 +32,7 @@ from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhoto
 from handful.generators.patch_diffusion_parts.candidate_passport import rebuild as rebuild_candidates
 from handful.generators.patch_diffusion_parts.candidate_passport import write_passport as write_candidate_passport
 from handful.generators.patch_diffusion_parts.candidate_path import CandidateSampler
+from handful.generators.patch_diffusion_parts.candidate_path import drawing_bytes as candidates_drawing_bytes
 from handful.generators.patch_diffusion_parts.controls import PatchDiffusionControls, read_field, read_start
 from handful.generators.patch_diffusion_parts.memory_plan import (
     MemoryPlan,
@@ -50,9 +51,6 @@ from handful.generators.patch_diffusion_parts.paths import (
 )
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 from handful.generators.patch_diffusion_parts.pyramid import Pyramid
-
-_CANDIDATES_FACTOR = 5.5
-"""Bytes that drawing by candidates takes at the peak, over those of the photos in float32."""
 
 FACTS = Facts(least_photos=1, least_side_px=16, trains=False, source_type="algorithmicMedia")
 
@@ -223,7 +221,7 @@ class PatchDiffusion(Generator):
     def _drawing_bytes(self) -> int:
         """What drawing takes, the photos as they are stored included."""
         if self.path == "candidates":
-            return int(self.store.pixels.numel() * 4 * _CANDIDATES_FACTOR)
+            return self.store.pixels.nbytes + candidates_drawing_bytes(*self.store.pixels.shape)
         return self.store.pixels.nbytes + drawing_bytes(self._plan(), *self._measures())
 
     def _measures(self, patch_px: int | None = None) -> tuple[Pyramid, int, int, int]:

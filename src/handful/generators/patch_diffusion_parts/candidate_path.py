@@ -21,7 +21,7 @@ from handful.core.seeds import torch_stream
 from handful.generators.base import ImageSpec
 from handful.generators.patch_diffusion_parts.aligned import geometric
 from handful.generators.patch_diffusion_parts.aligned_photos import shrink
-from handful.generators.patch_diffusion_parts.candidates import Search, with_detail
+from handful.generators.patch_diffusion_parts.candidates import SHIFTS, Search, search_bytes, with_detail
 from handful.generators.patch_diffusion_parts.photo_layers import (
     Layers,
     box_mean,
@@ -43,7 +43,7 @@ _SEARCH_LEVEL, _LAYOUT_BELOW = 1, 2
 """The search is done at about 32 px on the short side; the layout ends two levels below the finest."""
 _MOST_PLACES = 4096
 """The search takes memory with the square of the pixels at its level; a canvas wider than 4:1 is searched at 16 px."""
-_LAYOUT = WarpSettings(turn_degrees=10, least_view=0.8, most_view=1, stretch=0.03, shear=0.03, mirror=False)
+_LAYOUT = WarpSettings(turn_degrees=10, least_view=0.85, most_view=1, stretch=0.03, shear=0.03, mirror=False)
 """Nearly true to scale, so that the parts of other photos fit."""
 _APART = 1 / 8
 """Of the short side: what lies nearer to a place of the layout's own photo is not its candidate."""
@@ -51,6 +51,8 @@ _SEARCH_TOLERANCE = 0.35
 _NEGLIGIBLE, _STRICT = 0.1, 0.3
 """Root mean square differences over the photos' deviation: up to the first, layers are equally good; above the last,
 a layer does not agree with the layout."""
+_UNEXPLAINED = 0.2
+"""Nor does it where more than this share of the layout's local contrast would be missing or misplaced: a faint line."""
 _TEXTURE = 4 / 9
 """How much of the power of the layout's fine texture is allowed for on top, for no two pieces of cloth agree."""
 _PREFERENCE, _PREFERENCE_CELLS = 3.0, 5
@@ -61,6 +63,24 @@ _FITS = 3
 """Gauss-Newton steps a level."""
 _NOISE_START, _NOISE_END = 0.8, 0.01
 _EXACT_SIDE_PX = 64
+
+
+_WORK_COPIES, _WORK_BYTES = 4, 40 * 10**6
+"""Copies of the layers at the finest level that drawing holds at once (3.2 measured), and what libraries take beyond."""
+
+
+def drawing_bytes(photos: int, channels: int, height: int, width: int) -> int:
+    """The most that preparing the sampler and drawing hold at once, beyond the photos as they are stored."""
+    pyramid = Pyramid.of(height, width)
+    pixels = math.prod(pyramid.size(pyramid.halvings))
+    kept = photos * (channels + 1) * pixels // 3
+    work = _WORK_COPIES * (LAYERS + 1) * channels * pixels
+    return (kept + work) * 4 + search_bytes(photos, channels + 1, pyramid.size(_search_level(pyramid))) + _WORK_BYTES
+
+
+def _search_level(pyramid: Pyramid) -> int:
+    level = min(max(0, pyramid.halvings - _LAYOUT_BELOW), _SEARCH_LEVEL)
+    return level if math.prod(pyramid.size(level)) <= _MOST_PLACES else 0
 
 
 @dataclass(frozen=True)
@@ -93,11 +113,7 @@ class CandidateSampler:
         _, channels, height, width = store.pixels.shape
         self.pyramid = Pyramid.of(height, width)
         self._layouts = Warp(_LAYOUT, ImageSpec(width, height, channels), seed=0)
-        finest = self.pyramid.levels - 1
-        self.at_layout = max(0, finest - _LAYOUT_BELOW)
-        self.at_search = min(self.at_layout, _SEARCH_LEVEL)
-        if math.prod(self.pyramid.size(self.at_search)) > _MOST_PLACES:
-            self.at_search = 0
+        self.at_layout, self.at_search = max(0, self.pyramid.halvings - _LAYOUT_BELOW), _search_level(self.pyramid)
         self.cell_px = self._level_px(self.at_layout)
         photos = [self._levels(store.photo(number))[:-1] for number in self.numbers.tolist()]
         self._photos = [torch.cat(level) for level in zip(*photos, strict=True)]
@@ -198,17 +214,18 @@ class CandidateSampler:
         level, step_px = self.at_search, self._level_px(self.at_search)
         came_from = F.avg_pool2d(own.offsets.permute(0, 3, 1, 2), step_px // self.cell_px)[0].permute(1, 2, 0) / step_px
         apart_px = max(2, round(min(layout[level].shape[2:]) * _APART))
-        luck = torch.rand(len(self.numbers), LAYERS, generator=random)
+        luck = torch.rand(len(self.numbers), SHIFTS, generator=random)
         found = self._search.choose(
             layout[level], int(own.photos[0]), came_from, apart_px, self._search_tolerance, LAYERS, luck
         )
-        offsets = (found.offsets * step_px)[:, None, None].repeat(1, *layout[level].shape[2:], 1)
-        if len(found.photos):
-            for number in range(level, min(self.at_layout + 2, self.pyramid.levels)):
-                images = self._look_at(found.photos, number)
-                offsets = resized(offsets, *layout[min(number, self.at_layout)].shape[2:])
-                for _ in range(_FITS):
-                    offsets = fit(offsets, images, layout[number], self._level_px(number))
+        if not len(found.photos):
+            return Layers(found.photos, own.offsets[:0])
+        offsets = (found.offsets * step_px)[:, None, None].expand(-1, *layout[level].shape[2:], 2)
+        for number in range(level, min(self.at_layout + 2, self.pyramid.levels)):
+            images = self._look_at(found.photos, number)
+            offsets = resized(offsets, *layout[min(number, self.at_layout)].shape[2:])
+            for _ in range(_FITS):
+                offsets = fit(offsets, images, layout[number], self._level_px(number))
         return Layers(found.photos, self._rounded(offsets))
 
     def _masks(self, layers: Layers) -> Tensor | None:
@@ -228,15 +245,18 @@ class CandidateSampler:
         there = layout[number]
         seen = look(self._look_at(layers.photos, number), layers.offsets, self._level_px(number))
         apart = box_mean((seen - there).square().mean(1, keepdim=True), _AGREE_REACH_PX)
+        misplaced, structure = _local_variance(seen - there), _local_variance(there)
         texture = -F.max_pool2d(-there[:, -1:], 5, 1, 2)  # the least of 5x5 px: across an edge, one has none
         over = F.adaptive_max_pool2d(apart - _TEXTURE * texture.square(), (rows, columns))[:, 0]
+        unlike = misplaced - _TEXTURE * texture.square() - self._negligible - _UNEXPLAINED * structure
+        unlike = F.adaptive_max_pool2d(unlike, (rows, columns))[:, 0] > 0
         liking = torch.randn(len(layers), 1, _PREFERENCE_CELLS, _PREFERENCE_CELLS, generator=random)
         liking = F.interpolate(liking.to(there), size=(rows, columns), mode="bicubic")[:, 0]
         preference = _PREFERENCE * liking - F.relu(over - self._negligible) / (2 * self._negligible)
         places = to_places(layers.offsets, self.cell_px, *self.size)
         last = to_places(layers.offsets.new_full((1, rows, columns, 2), torch.inf), self.cell_px, *self.size)
         outside = ((places <= 0) | (places >= last)).any(-1)
-        preference = preference.masked_fill((over > self._strict) | outside, -torch.inf)
+        preference = preference.masked_fill((over > self._strict) | unlike | outside, -torch.inf)
         masks, mask = self._masks(layers), self._masks(own)
         if masks is not None and mask is not None:  # or a defect that the layout has would be marked and not be there
             other = F.max_pool2d((masks != mask).float()[None], self.cell_px)
@@ -246,8 +266,9 @@ class CandidateSampler:
 
     def _level(self, layers: Layers, number: int) -> Level:
         """The layers as photos of the posterior mean."""
-        images = self._look_at(layers.photos, number)[:, :-1]
-        shown = show(images, layers.offsets, self._level_px(number))
+        pairs = zip(layers.photos[:, None], layers.offsets[:, None], strict=True)  # one by one, to hold one photo
+        step_px = self._level_px(number)
+        shown = torch.cat([show(self._look_at(photo, number)[:, :-1], offsets, step_px) for photo, offsets in pairs])
         return Level(shown, 1 if min(shown.shape[2:]) <= _EXACT_SIDE_PX else 2, self.patch_px)
 
     def _refine(self, level: Level, coarser: Tensor, noise: Tensor, preference: Tensor) -> tuple[Tensor, Tensor]:
@@ -261,3 +282,10 @@ class CandidateSampler:
             if step < len(taus) - 1:
                 z = x0 + taus[step + 1] / tau * (z - x0)  # DDIM, eta 0: the same noise, less of it
         return x0, weights
+
+
+def _local_variance(images: Tensor) -> Tensor:
+    """Variance over the windows of the agreement, mean over channels: (n, c, h, w) -> (n, 1, h, w)."""
+    return (box_mean(images.square(), _AGREE_REACH_PX) - box_mean(images, _AGREE_REACH_PX).square()).mean(
+        1, keepdim=True
+    )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from handful.generators.patch_diffusion_parts.aligned import LEAST_TO_EXCLUDE
 from handful.generators.patch_diffusion_parts.pyramid import halve
 
 PATCH_PX = 7
@@ -24,7 +25,7 @@ _DETAIL_WEIGHT = 3.0
 """Of the deviation of fine detail against grey values."""
 _AXES = 48
 """Principal axes on which patches are compared; they hold more than 99 % of the patches' variance."""
-_SHIFTS = 6
+SHIFTS = 6
 """Shifts of one photo that are looked at further, the best ones that differ by more than `_APART_PX`."""
 _APART_PX = 2
 _RIVALRY = 0.5
@@ -41,6 +42,12 @@ def with_detail(levels: Sequence[Tensor]) -> list[Tensor]:
         mean, square = halve(mean), halve(square)
         found.append((square - mean.square()).clamp(min=0).sqrt() * _DETAIL_WEIGHT)
     return [torch.cat([level, detail], dim=1) for level, detail in zip(levels, found[::-1], strict=True)]
+
+
+def search_bytes(photos: int, channels: int, size: tuple[int, int]) -> int:
+    """What a search at a level of (height, width) pixels holds at the most: photos' patches, and all pairs of two."""
+    places = (size[0] - PATCH_PX + 1) * (size[1] - PATCH_PX + 1)
+    return 4 * photos * places * (2 * channels * PATCH_PX**2 + _AXES) + 28 * places**2
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,12 @@ class Search:
 
         Args:
             layout: (1, c, h, w) at the level of the search, with the detail channel.
-            anchor: the photo that the layout was made of.
+            anchor: the photo that the layout was made of; from 10 photos on it is no candidate itself.
             own: (h, w, 2): where in it each pixel of the layout came from, as offsets in pixels of this level.
             apart_px: what lies nearer to that is no candidate.
             tolerance: mean squared difference of patches from which on they have nothing in common.
             most: shifts to choose.
-            luck: (n, at least `most`) uniform random numbers.
+            luck: (n, `SHIFTS`) uniform random numbers.
         """
         unfolded = F.unfold(layout, self.patch_px)[0].T
         queries = (unfolded - self._mean) @ self._axes
@@ -99,6 +106,8 @@ class Search:
         for photo in range(self.count):
             alike = self._likeness(queries, photo, tolerance)
             if photo == anchor:
+                if self.count >= LEAST_TO_EXCLUDE:
+                    continue
                 alike.masked_fill_(self._near(own, apart_px), 0)
             votes = torch.zeros(self._high * self._wide, device=alike.device)
             votes.index_add_(0, self._shift_of_pair, (alike * importance[:, None]).flatten())
@@ -107,7 +116,7 @@ class Search:
                 shifts.append(shift)
                 covers.append(self._along(alike, *shift) * importance)
         cover = torch.stack(covers)  # (candidates, queries)
-        chance = luck[:, :_SHIFTS].flatten()[: len(photos)].to(cover)
+        chance = luck.flatten()[: len(photos)].to(cover)
         need = torch.ones_like(importance)
         chosen: list[int] = []
         for _ in range(min(most, len(photos))):
@@ -142,7 +151,7 @@ class Search:
         """The shifts (down, right) of most votes, each the best one near it."""
         surface = votes.view(1, 1, self._high, self._wide)
         best_near = F.max_pool2d(surface, 2 * _APART_PX + 1, 1, _APART_PX)
-        peaks = (surface * (surface == best_near)).flatten().topk(min(_SHIFTS, votes.numel())).indices.tolist()
+        peaks = (surface * (surface == best_near)).flatten().topk(min(SHIFTS, votes.numel())).indices.tolist()
         return [(peak // self._wide - self.rows + 1, peak % self._wide - self.columns + 1) for peak in peaks]
 
     def _along(self, alike: Tensor, down: int, right: int) -> Tensor:
