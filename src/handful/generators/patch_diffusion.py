@@ -112,7 +112,7 @@ class PatchDiffusion(Generator):
         n, channels, height, width = photos.shape
         self._check_memory(preparing_bytes(n, channels, height, width), photos.shape, "Preparing")
         self.store.fill(photos, self.settings.align, self.settings.drop_outliers)
-        self._check_memory(self._drawing_bytes(), photos.shape, "Drawing")
+        self._check_memory(self.drawing_bytes(), photos.shape, "Drawing")
 
     def prepare_masks(self, masks: Tensor) -> None:
         self.store.masks = masks.detach().clone()
@@ -161,13 +161,10 @@ class PatchDiffusion(Generator):
         return choose_path(self.settings.path, self.store)
 
     def notes(self) -> tuple[str, ...]:
-        kept = self._plan().kept_levels == Pyramid.of(self.spec.height, self.spec.width).halvings
-        how = (
-            ""
-            if kept or self.path == "candidates"
-            else "; within it photos are read anew at every step, which is slower"
-        )
-        memory = f"drawing takes about {self._drawing_bytes() / 1e6:,.0f} MB of memory{how}"
+        memory = f"drawing takes about {self.drawing_bytes() / 1e6:,.0f} MB of memory"
+        pyramid, *_ = self._measures()
+        if self.path == "aligned" and self._plan().kept_levels < pyramid.halvings:
+            memory += "; to stay within it photos are read anew at every step, which is slower"
         return (*describe_path(self.settings.path, self.store), memory)
 
     def masks(self) -> Mapping[int, Tensor]:
@@ -218,8 +215,8 @@ class PatchDiffusion(Generator):
         allowed = free_bytes(self.device) if limit is None else limit * 10**6 - self.store.pixels.nbytes
         return choose_plan(allowed, *self._measures(patch_px))
 
-    def _drawing_bytes(self) -> int:
-        """What drawing takes, the photos as they are stored included."""
+    def drawing_bytes(self) -> int:
+        """What drawing takes of memory, the photos as they are stored included."""
         if self.path == "candidates":
             return self.store.pixels.nbytes + candidates_drawing_bytes(*self.store.pixels.shape)
         return self.store.pixels.nbytes + drawing_bytes(self._plan(), *self._measures())
