@@ -2,9 +2,12 @@
 
 Of each set, 30 photos count as training photos and 10 as held out: the gate is calibrated on these 40. Then copies of
 all 30 are planted again, with other shifts and gains, and every photo left is an honest sample. Groups of photos (by a
-pattern in their names) are never split. Goal: of each kind at least 99 % caught, at most 1 % false alarms.
+pattern in their names) are never split. This is repeated with other photos in each part. Goal: of each kind at least
+99 % caught, at most 1 % false alarms. Last, sets of 100 samples are put together from honest photos and 1, 5 and 20 %
+of planted copies of all kinds, and it is counted how many fail.
 
-Usage: python benchmarks/copy_gate.py NAME=FOLDER[=PATTERN[=EVERY]] ... [--side PX] [--draws N] [--json]
+Usage: python benchmarks/copy_gate.py NAME=FOLDER[=PATTERN[=EVERY]] ... [--side PX] [--draws N] [--splits N [--part K]]
+           [--json]
     PATTERN: its matches in file names are groups, in natural order; EVERY: take every so-manieth photo.
 """
 
@@ -15,6 +18,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hardware import hardware
@@ -22,11 +26,12 @@ from PIL import Image
 
 from handful.core.decode import list_photo_files
 from handful.scores.alike import Photos
-from handful.scores.gate import calibrate, warnings
+from handful.scores.gate import SHARES, Calibration, calibrate, chance_to_fail, warnings
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
-from handful.statistics.binomial import share_at_most
+from handful.statistics.binomial import share_limits
 
 TRAINING, HELDOUT = 30, 10
+SET_IMAGES, SETS = 100, 2000
 
 
 def read(folder: Path, pattern: str, every: int, side_px: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,48 +52,75 @@ def read(folder: Path, pattern: str, every: int, side_px: int) -> tuple[np.ndarr
     return np.stack(rows)[order], groups[order]
 
 
-def split(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of training, held-out and honest photos: whole groups, in order, of which each takes so many photos."""
+def split(groups: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of training, held-out and honest photos: whole groups, in order from a share `turn` of them on, of which
+    each part takes so many photos."""
     parts: list[list[int]] = [[], [], []]
-    for group in np.unique(groups):
+    names = np.unique(groups)
+    for group in np.roll(names, -round(turn * len(names))):
         rows = np.flatnonzero(groups == group).tolist()
         place = 0 if len(parts[0]) < TRAINING else 1 if len(parts[1]) < HELDOUT else 2
         parts[place] += rows
     return np.array(parts[0][:TRAINING]), np.array(parts[1][:HELDOUT]), np.array(parts[2])
 
 
-def measure(images: np.ndarray, groups: np.ndarray, draws: int) -> dict[str, object]:
-    training, heldout, honest = split(groups)
+def measure(images: np.ndarray, groups: np.ndarray, draws: int, turn: float) -> dict[str, Any]:
+    """One split: whether each planted copy, and each honest photo, is called a copy."""
+    training, heldout, honest = split(groups, turn)
     start = time.perf_counter()
     photos = Photos(images[training], SHIFT_SHARE, 255.0)
     calibration = calibrate(photos, images[training], groups[training], images[heldout])
     calibrated_s = time.perf_counter() - start
+
+    def called(samples: np.ndarray) -> list[bool]:
+        z = np.arctanh([min(match.likeness, 1 - 1e-9) for match in photos.match(samples)])
+        return (z > calibration.near_limit).tolist()
+
     caught = {}
     for kind in KINDS:
-        hits: list[bool] = []
-        right: list[bool] = []
-        for draw in range(1, 1 + (draws if kind in ("shifted", "all together") else 1)):
-            matches = photos.match(plant(images[training], kind, seed=draw))
-            hits += [np.arctanh(min(match.likeness, 1 - 1e-9)) > calibration.near_limit for match in matches]
-            right += [match.photo == row for row, match in enumerate(matches)]
-        caught[kind] = {"share": float(np.mean(hits)), "n": len(hits), "right_photo": float(np.mean(right))}
+        often = draws if kind in ("shifted", "all together") else 1
+        caught[kind] = [hit for draw in range(often) for hit in called(plant(images[training], kind, seed=draw + 1))]
     start = time.perf_counter()
-    likeness = np.array([match.likeness for match in photos.match(images[honest])])
-    alarms = int(np.sum(np.arctanh(np.clip(likeness, -1, 1 - 1e-9)) > calibration.near_limit))
+    alarms = called(images[honest])
     return {
-        "canvas": f"{images.shape[2]}x{images.shape[1]}",
-        "near_limit": float(np.tanh(calibration.near_limit)),
-        "copy_limit": float(np.tanh(calibration.copy_limit)),
+        "near_limit": calibration.near_likeness,
+        "copy_limit": calibration.copy_likeness,
         "stated_caught": calibration.caught,
         "stated_false_alarms": calibration.false_alarms,
+        "stated_fails": {f"{share:.0%}": chance_to_fail(share, SET_IMAGES, calibration) for share in SHARES},
         "caught": caught,
-        "honest_photos": len(honest),
-        "false_alarms": alarms,
-        "false_alarms_at_most": share_at_most(alarms, len(honest)),
-        "most_alike_honest": float(likeness.max()),
+        "alarms": alarms,
+        "fails": {f"{share:.0%}": fails(share, caught, alarms, calibration) for share in (0.0, *SHARES)},
         "calibration_s": calibrated_s,
         "ms_a_sample": 1000 * (time.perf_counter() - start) / len(honest),
         "notes": warnings(calibration),
+    }
+
+
+def fails(share: float, caught: dict[str, list[bool]], alarms: list[bool], calibration: Calibration) -> float:
+    """The share of sets that fail: copies of any kind, the rest honest photos, drawn from what was measured."""
+    random = np.random.default_rng(0)
+    copies = np.concatenate([random.choice(hits, 300) for hits in caught.values()])  # every kind as often
+    planted = round(share * SET_IMAGES)
+    flagged = random.choice(copies, (SETS, planted)).sum(1) + random.choice(alarms, (SETS, SET_IMAGES - planted)).sum(1)
+    return float(np.mean([share_limits(int(hits), SET_IMAGES)[0] > calibration.allowed_share for hits in flagged]))
+
+
+def joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts over all splits."""
+    caught = {kind: [hit for part in parts for hit in part["caught"][kind]] for kind in KINDS}
+    alarms = [alarm for part in parts for alarm in part["alarms"]]
+    return {
+        "caught": {kind: f"{sum(hits)}/{len(hits)}" for kind, hits in caught.items()},
+        "all_caught": f"{sum(map(sum, caught.values()))}/{sum(map(len, caught.values()))}",
+        "false_alarms": f"{sum(alarms)}/{len(alarms)}",
+        "fails": {share: [part["fails"][share] for part in parts] for share in parts[0]["fails"]},
+        "stated_fails": {share: [part["stated_fails"][share] for part in parts] for share in parts[0]["stated_fails"]},
+        "stated_caught": [part["stated_caught"] for part in parts],
+        "limits": [(part["near_limit"], part["copy_limit"]) for part in parts],
+        "calibration_s": [part["calibration_s"] for part in parts],
+        "ms_a_sample": [part["ms_a_sample"] for part in parts],
+        "notes": [part["notes"] for part in parts],
     }
 
 
@@ -97,12 +129,21 @@ def main() -> None:
     options.add_argument("sets", nargs="+")
     options.add_argument("--side", type=int, default=128)
     options.add_argument("--draws", type=int, default=3)
+    options.add_argument("--splits", type=int, default=3)
+    options.add_argument("--part", type=int, help="Only this one of the splits, from 0.")
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
     results = {}
     for words in chosen.sets:
         name, folder, pattern, every = (*words.split("="), "", "", "")[:4]
-        results[name] = measure(*read(Path(folder), pattern, int(every or 1), chosen.side), chosen.draws)
+        images, groups = read(Path(folder), pattern, int(every or 1), chosen.side)
+        parts = range(chosen.splits) if chosen.part is None else [chosen.part]
+        turns = [part / chosen.splits for part in parts]
+        results[name] = {
+            "canvas": f"{images.shape[2]}x{images.shape[1]}",
+            "photos": len(images),
+            **joined([measure(images, groups, chosen.draws, turn) for turn in turns]),
+        }
         if not chosen.json:
             print(name, json.dumps(results[name], indent=1), flush=True)
     document = {"hardware": hardware(), "sets": results}
