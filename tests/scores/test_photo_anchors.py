@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from score_folders import made_images, write_dataset, write_samples
+from typer.testing import CliRunner
 
+from handful.cli.app import app
 from handful.core.artifacts import Score, ScoreCard
 from handful.features.image_set import ImageSet
 from handful.report.anchored import fix_scales, place
@@ -77,6 +79,18 @@ def test_cards_lie_beside_those_of_the_runs_and_stand_in_their_table(
 
 def test_anchors_of_photos_take_no_part_in_the_verdict(own: ScoreCard, cards: dict[str, ScoreCard]) -> None:
     assert judge([own, *cards.values()]) == judge([own])
+
+
+def test_the_command_shows_the_anchors_and_the_scale_beside_each_score(work: Path, own: ScoreCard) -> None:
+    samples, photos = str(work / "4_samples" / "drawn"), str(work / "2_dataset")
+    words = ["score", samples, photos, "--features", "efficientnet-lite0", "--anchors"]
+    shown = CliRunner().invoke(app, words, catch_exceptions=False).stdout.splitlines()
+    assert shown[1].split("  ")[-4:] == ["real photos", "blurred photos", "noisy photos", "scale"]
+    (kid,) = [line.split() for line in shown if line.startswith("kid ")]
+    real, *spoilt, scale = map(float, kid[-4:])
+    assert scale == pytest.approx((max(spoilt) - float(kid[1])) / (max(spoilt) - real), rel=0.01)
+    (nearest,) = [line.split() for line in shown if line.startswith("nearest_photo")]
+    assert nearest[-1] == "-" and "scale: 0 as the worse of" in "\n".join(shown)
 
 
 def test_a_scale_needs_anchors_that_are_told_apart() -> None:
