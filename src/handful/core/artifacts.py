@@ -7,6 +7,7 @@
 | 3_train/RUN/run.json | train | samples, report |
 | 4_samples/RUN/samples.json, samples.jsonl | samples | scores, report |
 | 5_scores/RUN/PROTOCOL.json | scores | report |
+| 7_inspection/inspection.json | inspection | whoever asks |
 """
 
 from __future__ import annotations
@@ -414,8 +415,8 @@ class Score(Settings):
     details: dict[str, float] = {}
     per_photo: tuple[float, ...] = ()
     """What each reference photo adds (near-duplicates together count as one), in the same order whatever the score and
-    the feature space; their mean is the value. Two cards on the same photos can so be compared photo by photo. Empty where a score is no
-    mean over photos."""
+    the feature space; their mean is the value. Two cards on the same photos can so be compared photo by photo. Empty
+    where a score is no mean over photos."""
 
 
 class ScoreCard(Artifact):
@@ -434,7 +435,7 @@ class ScoreCard(Artifact):
     """`contestant` of the samples."""
     anchor: bool
     of_photos: bool = False
-    """Its 'samples' are photos, as they are or made blurred or noisy: they fix the scale, and no generator made them."""
+    """Its 'samples' are photos, as they are, blurred or noisy: they fix the scale, and no generator made them."""
     seed: int | None
     fold: int
     dataset_fingerprint: str
