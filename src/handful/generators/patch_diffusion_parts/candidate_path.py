@@ -66,7 +66,7 @@ _EXACT_SIDE_PX = 64
 
 
 _WORK_COPIES, _WORK_BYTES = 4, 40 * 10**6
-"""Copies of the layers at the finest level that drawing holds at once (3.2 measured), and what libraries take beyond."""
+"""Copies of the layers at the finest level that drawing holds at once (3.2 measured), and what libraries take."""
 
 
 def drawing_bytes(photos: int, channels: int, height: int, width: int) -> int:
