@@ -4,12 +4,15 @@ Paper: the posterior mean over an image's patches in place of a network (arXiv 2
     diffusion models behave like such patch machines, a many-image and position-bound form included (Kamb and Ganguli
     2024, arXiv 2412.20292).
 Good for: a fixed camera from about 5 photos on: sharp samples at any canvas within seconds of the first photo, and a
-    passport that says which photo every place of a sample came from.
-Weak at: anything that no photo shows: it recombines. Under 10 photos it copies much.
+    passport that says which photo every place of a sample came from. Photos of different views, or one photo: layouts
+    of warped photos with the detail of others.
+Weak at: anything that no photo shows: it recombines. Under 10 photos of one view it copies much. Of different views,
+    everything coarser than 4 px is one warped photo's.
 Differs: the light of a whole sample is drawn first, as a mixture of photos whose spread is set to that of the photos,
     and those photos are kept out of the finer levels; photos are registered first and their light is taken out; coarse
     to fine with the finished coarser level kept at every step; a photo far from the mean is not held back while z is
-    noisy. All of that is ours.
+    noisy. Where photos do not share a view, the photos of the formula are photos laid onto a warped one, each only
+    where it agrees. All of that is ours.
 Origin: written for Handful from the formula.
 """
 
@@ -73,7 +76,8 @@ class PatchDiffusionSettings(Settings):
     """How far a photo's distance from the mean is not held against it before the last step; 0 is the plain posterior,
     which draws from unusual photos too seldom."""
     temperature: float = Field(1.0, gt=0, le=100)
-    """How undecided the choice of photos stays before the last step; 1 is the posterior's."""
+    """How undecided the choice of photos stays before the last step: samples vary more below 1, the posterior's, and copy
+    more above."""
     exclude_mixed: bool = True
     """Keep the photos of the mixture out of the finer levels (from 10 photos on), so that none is copied."""
     align: bool = True

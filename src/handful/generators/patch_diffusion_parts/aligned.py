@@ -8,7 +8,6 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from handful.core.seeds import torch_stream
 from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos, shrink
@@ -75,10 +74,7 @@ class AlignedSampler:
         self.coarse_centred = coarse - self.coarse_mean
         cells_px = [level.cell_px for level in self.levels]
         self.masks = RidingMasks(photos.masks(), cells_px) if photos.masked else None
-        self.outside = [
-            None if mask is None else _cells_outside(mask, level.cell_px)
-            for mask, level in zip(photos.outside()[1:], self.levels, strict=True)
-        ]
+        self.outside = photos.outside()
 
     def _read(self, photos: AlignedPhotos, plan: MemoryPlan) -> tuple[Tensor, Tensor, list[Level | BandedLevel]]:
         """Reads the photos one by one: the coarsest level as lit and without light, and the other levels."""
@@ -185,17 +181,17 @@ class AlignedSampler:
         return state.mix_weights.to(self.poses) @ self.poses[state.mixed]
 
     def _forbidden(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
-        """0 where a photo may be used and -inf where not, (n,) or (rows, columns, n): those that were mixed, and places
+        """Which photos may not be used, bool (1, 1, n) or (rows, columns, n): those that were mixed, and places
         that lie outside a photo, unless they lie outside every other. Of few photos the one that a drawing starts from
         is kept out as well: else nothing would change."""
-        banned = torch.zeros(self.count, dtype=torch.bool, device=self.coarse_mean.device)
+        banned = torch.zeros(1, 1, self.count, dtype=torch.bool, device=self.coarse_mean.device)
         if self.variant.exclude_mixed and self.count >= (LEAST_TO_EXCLUDE if start is None else 2):
-            banned[state.mixed] = True
+            banned[:, :, state.mixed] = True
         outside = self.outside[level]
         if outside is not None:
             wide = banned | outside
             banned = torch.where(wide.all(2, keepdim=True), banned, wide)
-        return torch.zeros(banned.shape, device=banned.device).masked_fill_(banned, -torch.inf)
+        return banned
 
     def _refine(
         self,
@@ -216,8 +212,8 @@ class AlignedSampler:
         """
 
         def choose(logits: Tensor, rows: slice) -> Tensor:
-            logits.add_(forbidden[rows] if forbidden.ndim == 3 else forbidden)
-            weights = torch.softmax(logits, dim=2)
+            banned = forbidden if len(forbidden) == 1 else forbidden[rows]
+            weights = torch.softmax(logits.masked_fill_(banned, -torch.inf), dim=2)
             if region is not None and own is not None:
                 weights = torch.where(region[rows, :, None], weights, own[rows])
             return weights
@@ -235,11 +231,6 @@ class AlignedSampler:
 def geometric(first: float, last: float, count: int) -> list[float]:
     """`count` numbers from first to last in equal ratios; the last alone where count is 1."""
     return [last * (first / last) ** (1 - step / (count - 1)) for step in range(count)] if count > 1 else [last]
-
-
-def _cells_outside(mask: Tensor, cell_px: int) -> Tensor:
-    """Share of each pixel that lies outside (n, 1, h, w) -> whether a cell has any such, (rows, columns, n)."""
-    return F.max_pool2d(mask, cell_px)[:, 0].permute(1, 2, 0) > 0
 
 
 def _spread(cells: Tensor, cell_px: int) -> Tensor:

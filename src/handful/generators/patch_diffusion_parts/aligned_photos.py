@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
-from handful.generators.patch_diffusion_parts.pyramid import Pyramid, fill_cells, halve
+from handful.generators.patch_diffusion_parts.pyramid import Pyramid, cell_side_px, fill_cells, halve
 from handful.generators.patch_diffusion_parts.registration import inside, undo
 
 
@@ -76,14 +76,17 @@ class AlignedPhotos:
         return image.add_(1).mul_(gain(-self.lights[index], height, width, rows)).sub_(1)  # `relight` in place
 
     def outside(self) -> list[Tensor | None]:
-        """At every level the share (n, 1, h, w) of each pixel that lies outside each photo; None where nothing does."""
+        """At every level above the coarsest, which cells (rows, columns, n) touch what lies outside each photo;
+        None where nothing does."""
+        sizes = [self.pyramid.size(number) for number in range(1, self.pyramid.levels)]
         if not bool((self.poses != 0).any()):
-            return [None] * self.pyramid.levels
-        masks = [
-            self.pyramid.build((~inside(pose[None], self.pyramid.height, self.pyramid.width)).float())
-            for pose in self.poses
-        ]
-        return [torch.cat(level) for level in zip(*masks, strict=True)]
+            return [None] * len(sizes)
+        cells: list[list[Tensor]] = [[] for _ in sizes]
+        for pose in self.poses:
+            beyond = (~inside(pose[None], self.pyramid.height, self.pyramid.width)).float()
+            for own, level, size in zip(cells, self.pyramid.build(beyond)[1:], sizes, strict=True):
+                own.append(F.max_pool2d(level, cell_side_px(size))[0, 0] > 0)
+        return [torch.stack(own, dim=2) for own in cells]
 
     @property
     def masked(self) -> bool:

@@ -32,7 +32,7 @@ class PatchDiffusionControls(Settings):
     """Among how many photos nearest to the first the others of a mixture are chosen: more means light farther from any
     photo."""
     temperature: float | None = Field(None, gt=0, le=100)
-    """How undecided the choice of photos stays before the last step."""
+    """How undecided the choice of photos stays before the last step: samples vary more below 1 and copy more above."""
     start: PhotoOrFile | None = None
     """Start from a training photo: its number among the training images, from 0, or its file in the data set."""
     noise: float = Field(0.5, ge=0, le=1)
