@@ -76,8 +76,8 @@ class PatchDiffusionSettings(Settings):
     """How far a photo's distance from the mean is not held against it before the last step; 0 is the plain posterior,
     which draws from unusual photos too seldom."""
     temperature: float = Field(1.0, gt=0, le=100)
-    """How undecided the choice of photos stays before the last step: samples vary more below 1, the posterior's, and copy
-    more above."""
+    """How undecided the choice of photos stays before the last step: below 1, the posterior's, samples vary more, and
+    above they copy more."""
     exclude_mixed: bool = True
     """Keep the photos of the mixture out of the finer levels (from 10 photos on), so that none is copied."""
     align: bool = True
