@@ -41,9 +41,9 @@ def check_controls_of_path(controls: PatchDiffusionControls, path: Path) -> None
     unknown = sorted(set(controls.model_dump(exclude_defaults=True)) - _OF_BOTH)
     if path == "candidates" and unknown:
         raise UserError(
-            f"{', '.join(unknown)} was given, and this run draws by candidates: its photos do not share a view.",
+            f"{', '.join(unknown)} was given, and this run draws by candidates.",
             f"Drawing by candidates follows {len(_OF_BOTH)} control: {', '.join(_OF_BOTH)}.",
-            f"Leave {', '.join(unknown)} out, or train on photos of one view.",
+            f"Leave {', '.join(unknown)} out, or train on photos of one view with path=auto.",
         )
 
 
