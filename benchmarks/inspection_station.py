@@ -143,9 +143,8 @@ def main() -> None:
     found = inspect(
         given.out / "photos", given.out / "work", settings, say, None if given.minutes is None else 60 * given.minutes
     )
-    print(
-        "\n".join([hardware(), found.result.sentence, *(one.words for one in found.result.exchanges), str(found.path)])
-    )
+    print(json.dumps(hardware(threads=1)))
+    print("\n".join([found.result.sentence, *(one.words for one in found.result.exchanges), str(found.path)]))
 
 
 if __name__ == "__main__":
