@@ -106,7 +106,13 @@ def two_talking(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[in
     (folder / "program.py").write_text(program)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     with subprocess.Popen(
-        [sys.executable, "program.py"], cwd=folder, env=environment, start_new_session=True, stderr=subprocess.PIPE
+        [sys.executable, "program.py"],
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        # where these tests themselves run in the background, Ctrl-C is ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as parent:
         try:
             deadline = time.monotonic() + 120

@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -65,7 +65,7 @@ def describe(kind: Kind, name: str) -> Description:
     """
     path = find(kind, name)
     try:
-        return _parse(path.stem, path)
+        return _parse(path.stem, path, path.stat().st_mtime_ns)
     except (OSError, SyntaxError, ValueError) as error:  # ValueError: no UTF-8, a null byte, or no literal
         raise UserError(
             f"{path} states no FACTS with named literals: {type(error).__name__}: {error}.",
@@ -126,7 +126,8 @@ def _entries(kind: Kind) -> dict[str, Path]:
     return {path.stem: path for path in files if re.search(r"^FACTS = ", path.read_text("utf-8"), re.M)}
 
 
-def _parse(name: str, path: Path) -> Description:
+@lru_cache(maxsize=128)
+def _parse(name: str, path: Path, _changed: int) -> Description:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     title, sections = _sections(ast.get_docstring(tree) or "")
     facts: dict[str, Any] | None = None

@@ -34,8 +34,9 @@ from handful.features.networks import MapNetwork, Network, find_network
 from handful.features.networks.layers import fold_batch_norms
 from handful.features.weights import find_weights
 
-BATCH_IMAGES = 16
-"""Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours."""
+BATCH_IMAGES = 8
+"""Every batch has exactly this many rows (the last is padded), so a feature never depends on its neighbours. More rows
+are no faster on a CPU, and sets of a few photos pay for the padding."""
 
 _WAY = 2
 """Raised when networks are computed in another way that rounds otherwise: features of two ways are never mixed."""
@@ -110,6 +111,10 @@ def _check_tensors(name: str, tensors: Mapping[str, torch.Tensor], wanted: str) 
         )
 
 
+_READY: dict[tuple[str, torch.dtype, torch.device], nn.Module] = {}
+"""Networks of this process: every score asks for them anew."""
+
+
 def exact_convolutions() -> AbstractContextManager[None]:
     """TensorFloat-32 would move features by 1e-3, and an algorithm picked by timing could change from run to run."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
@@ -148,7 +153,11 @@ class FeatureExtractor:
     @cached_property
     def module(self) -> nn.Module:
         """The network on its device, batch norms folded, channels last."""
-        return self.made_ready(load_network(self.network))
+        find_weights(self.network)  # a network loaded before does not hide that its file has gone
+        key = (self.network.name, self.dtype, self.device)
+        if key not in _READY:
+            _READY[key] = self.made_ready(load_network(self.network))
+        return _READY[key]
 
     def made_ready(self, module: nn.Module) -> nn.Module:
         """A network with batch norms, changed into the form that is run here."""

@@ -11,6 +11,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -142,5 +143,12 @@ def _how(network: Network) -> str:
 
 
 def _sha256(path: Path) -> str:
+    state = path.stat()
+    return _hash_of(path, state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _hash_of(path: Path, *_state: int) -> str:
+    """Read once a process, and again where the file has changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
