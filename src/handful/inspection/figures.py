@@ -8,12 +8,15 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from handful.inspection.result import ArmRow
 from handful.pages.figures import ACCENT, FAINT, GREY, INK, STYLE, quiet, to_svg
 
 _LINES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
+
+_APART = 1.15
+"""Ratio of neighbouring places on the logarithmic axis whose names do not touch."""
 
 
 def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
@@ -83,11 +86,15 @@ def _levels(axes: Axes, rows: Sequence[ArmRow], ends: tuple[float, float]) -> No
 
 
 def _plain(axes: Axes, places: Sequence[float], names: Sequence[str]) -> None:
-    """The places that were measured, and no others."""
-    axes.set_xticks(list(places), list(names))
+    """The places that were measured, and no others; a name that would lie on its left neighbour's is left out."""
+    shown: list[float] = []
+    for place in places:
+        if not shown or place > _APART * shown[-1]:
+            shown.append(place)
+    axes.set_xticks(list(places), [name if place in shown else "" for place, name in zip(places, names, strict=True)])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", which="minor", length=0)
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:.2f}"))
+    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))  # as many digits as tell ticks apart
 
 
 def _dose(row: ArmRow) -> float:
