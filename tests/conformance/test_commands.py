@@ -39,6 +39,8 @@ from handful.core.workspace import Workspace
 from handful.sealer.defects import DefectSettings
 from handful.sealer.station import render_station
 
+pytestmark = pytest.mark.timeout(1200)  # the first test waits for every example
+
 # In flow order: each example finds what the ones before it left.
 COMMANDS: list[ModuleType] = [
     station,
