@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,14 @@ def test_a_recipe_that_is_not_there_is_refused(recipe: str, what: str, do: str) 
     with pytest.raises(UserError) as refused:
         read_recipe(recipe)
     assert what in refused.value.what and do in refused.value.do
+
+
+def test_every_recipe_is_explained_with_its_canvas() -> None:
+    page = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \|.*\| ([\w, ]+) \|$", page, re.M))
+    assert set(rows) == set(recipe_names())
+    for name, canvas in rows.items():
+        recipe = read_recipe(name)
+        own = [recipe, *recipe.get("parts", {}).values()]
+        wanted = sorted({int(part["canvas"]) for part in own if "canvas" in part})
+        assert canvas == (f"{wanted[0]} to {wanted[-1]}" if len(wanted) > 2 else ", ".join(map(str, wanted))), name
