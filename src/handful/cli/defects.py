@@ -45,7 +45,7 @@ def command(
         int | None, typer.Option(help="Only so near to where a defect of its kind was seen (fixed view).")
     ] = None,
     spots: Annotated[Path | None, typer.Option(help="Mask of allowed spots, of the photos' size.")] = None,
-    blend: Annotated[str | None, typer.Option(help="poisson, mixed or feather.")] = None,
+    blend: Annotated[str | None, typer.Option(help="poisson, mixed, feather or diffusion.")] = None,
     margin_px: Annotated[int | None, typer.Option(help="Around the mask, where defect passes into photo; 4.")] = None,
     ring_px: Annotated[int | None, typer.Option(help="Around that, what must look alike; 12.")] = None,
     light: Annotated[float | None, typer.Option(help="Largest ratio of brightness, spot to surroundings; 1.5.")] = None,

@@ -8,17 +8,22 @@ import numpy as np
 from scipy import ndimage
 
 from handful.defects.cutting import Piece
+from handful.defects.finish import finish_margin
 from handful.defects.poisson import Plane, differences, solve_poisson
 
-Blend = Literal["poisson", "mixed", "feather"]
+Blend = Literal["poisson", "mixed", "feather", "diffusion"]
+_OWN_SHARE = 0.7
+"""Of the smooth passage from defect to photo, where gradients change from the piece's to the photo's: mixed over the
+whole margin, two textures would average."""
 
 
 def join_piece(photo: Plane, piece: Piece, blend: Blend) -> Plane:
     """What the photo shows with the piece in it.
 
-    poisson: within the defect the gradients are the piece's; in the margin they pass over into the photo's own, so that
-    neither value nor gradient jumps at the edge. mixed: of the two the larger one, wherever the piece's would be.
-    feather: the piece, brought to the photo's level, fades over the margin.
+    poisson: within the defect and a little beyond the gradients are the piece's, in the rest of the margin the photo's
+    own; the values pass over between. mixed: of the two the larger one, wherever the piece's would be.
+    feather: the piece, brought to the photo's level, fades over the margin. diffusion: poisson, and then the margin's
+    detail by denoising steps (`finish_margin`).
 
     Args:
         photo: (h, w, c), the part of it under the piece.
@@ -35,6 +40,7 @@ def join_piece(photo: Plane, piece: Piece, blend: Blend) -> Plane:
         offset = photo[piece.ring].mean(axis=0) - pixels[piece.ring].mean(axis=0)
         faded: Plane = photo + share[..., None] * (pixels + offset - photo)
         return faded
+    share = (share > _OWN_SHARE).astype(np.float64)
     across, down = differences(photo)
     wanted = []
     for own, other, weight in zip(
@@ -46,7 +52,8 @@ def join_piece(photo: Plane, piece: Piece, blend: Blend) -> Plane:
         if blend == "mixed":
             other = np.where(np.abs(other) > np.abs(own), other, own)
         wanted.append(own + weight[..., None] * (other - own))
-    return solve_poisson(photo, wanted[0], wanted[1], piece.region)
+    joined = solve_poisson(photo, wanted[0], wanted[1], piece.region)
+    return finish_margin(joined, photo, pixels, piece) if blend == "diffusion" else joined
 
 
 def _passing(piece: Piece) -> Plane:

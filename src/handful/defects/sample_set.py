@@ -25,7 +25,7 @@ from handful.defects.settings import PlacementSettings
 from handful.defects.sources import SourcePhoto, Sources
 
 MASKS = "masks"
-_VERSION = 1  # raise when the same seed gives another picture
+_VERSION = 2  # raise when the same seed gives another picture
 
 
 @dataclass(frozen=True)

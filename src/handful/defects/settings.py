@@ -35,9 +35,9 @@ class PlacementSettings(Settings):
     """For a fixed view: only within so many pixels (across and down) of where a defect of that kind was seen."""
     spots: Path | None = None
     """A mask of the photos' size: defects lie where it is not 0, nowhere else."""
-    blend: Literal["poisson", "mixed", "feather"] = "poisson"
+    blend: Literal["poisson", "mixed", "feather", "diffusion"] = "poisson"
     """poisson: seamless; mixed: seamless, and the photo's texture stays where it is the stronger; feather: a soft
-    edge."""
+    edge; diffusion: poisson, and denoising steps that give the margin its texture back."""
     margin_px: Annotated[int, Field(ge=1, le=64)] = 4
     """Around the defect's mask; in it the defect's surroundings pass into the photo."""
     ring_px: Annotated[int, Field(ge=2, le=128)] = 12
