@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn
 import torch
+from sklearn.model_selection import GroupKFold
 
 from handful.core import registry
 from handful.core.artifacts import Artifact, library_versions
@@ -135,12 +136,12 @@ def run_cell(job: Job, cells: Path, cache: Path | None = None, device: str = "cp
 def tune_strength(job: Job, cells: Path, cache: Path | None = None, device: str = "cpu") -> float:
     """The strength of classical augmentation with the highest AUROC between parts of the real training photos.
 
-    The usual strength where the photos have no two parts. Held-out photos have no say. The first seed's choice would be
+    The usual strength where the photos have no two parts, or none is defective. Held-out photos have no say. The first seed's choice would be
     luck, so the choice has a stream of its own and holds for every seed.
     """
     tuning = Job(Arm("tuning", "classical"), job.inspector, job.values, job.fold, None, 0)
     base = job.fold.base
-    if not _has_parts(base):
+    if not (base.labels > 0).any() or not _has_parts(base):
         return _USUAL_STRENGTH
     found = {}
     for strength in STRENGTHS:
@@ -180,7 +181,13 @@ def _cross_scores(job: Job, strength: float, cache: Path | None, device: str) ->
         sets = training_sets(part.arm, part.fold, part.source, part.seed)
         return _learned(part, sets, strength, cache, device)
 
-    return [float(score) for score in fold_scores(job.fold.base, fitted, _PARTS)]
+    base = job.fold.base
+    if (base.labels > 0).any():
+        return fold_scores(base, fitted, _PARTS).tolist()
+    scores = np.empty(len(base))
+    for inside, outside in GroupKFold(_PARTS).split(base.labels, groups=base.groups):
+        scores[outside] = fitted(inside).predict(base.images[outside]).defect
+    return scores.tolist()
 
 
 def _varied(one: LabelledSet, strength: float, seed: int) -> LabelledSet:
@@ -210,8 +217,10 @@ def _wants_threshold(job: Job) -> bool:
 
 
 def _has_parts(base: LabelledSet) -> bool:
-    """Whether good and defective photos are of several groups each, so that one part can be scored by the other."""
-    return all(len(np.unique(base.groups[side])) >= _PARTS for side in (base.labels == 0, base.labels > 0))
+    """Whether good photos are of several groups, and defective ones too where there are any, so that one part can be
+    scored by the other."""
+    good, bad = (len(np.unique(base.groups[side])) for side in (base.labels == 0, base.labels > 0))
+    return good >= _PARTS and (bad == 0 or bad >= _PARTS)
 
 
 def _key(job: Job, sets: Sequence[LabelledSet], strength: float, purpose: str) -> str:
