@@ -130,6 +130,8 @@ def test_the_split_that_a_layout_states_is_kept(tmp_path: Path) -> None:
     assert [image.photo for image in manifest.heldout(0)] == ["test/gap/4.png", "test/good/3.png"]
     assert [image.label for image in manifest.heldout(0)] == ["gap", "good"] and manifest.warnings == ()
     assert manifest.split == "2 of 5 photos held out, as their layout states"
+    (unheeded,) = build(photos, tmp_path / "anew", canvas="32").warnings
+    assert unheeded.startswith("The layout calls 2 of 5 photos test photos") and "--split layout" in unheeded
     near = noise(0)
     near[0, 0] ^= 8
     put(photos, "test/good/5.png", near)

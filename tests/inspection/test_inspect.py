@@ -13,7 +13,8 @@ from planted import INSPECTOR, Pixels, draw, new_draws, plant_photos, plant_samp
 import handful
 from handful.core.artifacts import DatasetManifest
 from handful.core.errors import UserError
-from handful.core.images import read_png
+from handful.core.images import png_bytes, read_png
+from handful.core.provenance import generated_texts
 from handful.core.workspace import Workspace
 from handful.inspection.inspect import Inspected, inspect_samples
 from handful.inspection.read import read_folds
@@ -259,6 +260,40 @@ def test_photos_all_of_one_group_are_judged_without_a_threshold(tmp_path: Path) 
     rows = {row.arm: row for row in found.result.rows}
     assert rows["real"].slip_through is None and rows["classical"].strength == 1.0
     assert 0.5 < rows["real"].auroc < 1
+
+
+def test_from_good_photos_alone_the_threshold_is_set_on_these(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path, training=(40, 0))
+    odd = str(Path(__file__).with_name("odd_inspector.py"))
+    found = inspect(work, arms=("classical",), seeds=(0,), inspectors=(odd,))
+    rows = {row.arm: row for row in found.result.rows}
+    rejects, slips = rows["real"].false_rejects, rows["real"].slip_through
+    assert rejects is not None and slips is not None and rejects.trials == slips.trials == 80
+    assert rejects.low < 0.05 < rejects.high  # what was asked for
+    assert rows["classical"].strength == 1.0  # nothing to tune it on
+
+
+def test_samples_among_the_photos_are_refused(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path)
+    held = DatasetManifest.read(work.dataset).heldout(0)[3]
+    pixels = read_png(work.dataset / held.file)
+    rendered = {"Description": "rendered by Handful, not a photo: sealant station, seed 3, number 53"}
+    (tmp_path / held.photo).write_bytes(png_bytes(pixels, 8, rendered))
+    read_folds(work.dataset, None)
+    (tmp_path / held.photo).write_bytes(png_bytes(pixels, 8, generated_texts("dcgan", "dcgan-s0", 7)))
+    with pytest.raises(UserError) as refused:
+        inspect(work, **FEW)
+    assert f"1 of the 196 photos say of themselves that they were generated, for example {held.photo}" in str(
+        refused.value
+    )
+    assert refused.value.allowed.startswith("0 samples") and "--samples" in refused.value.do
+
+
+def test_what_the_data_set_warns_of_stands_on_the_page(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path)
+    warning = "The layout calls 24 of 60 photos test photos."
+    DatasetManifest.read(work.dataset).model_copy(update={"warnings": (warning,)}).write(work.dataset)
+    assert warning in inspect(work, arms=("classical",), seeds=(0,)).path.read_text(encoding="utf-8")
 
 
 def test_a_generator_that_needs_more_photos_than_a_label_has_is_refused_before_it_is_trained(tmp_path: Path) -> None:

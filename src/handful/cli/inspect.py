@@ -86,4 +86,5 @@ def command(
     with progress_bar() as listener:
         found = inspect(photos, out, settings, listener, None if minutes is None else 60 * minutes)
     document = {"page": str(found.path), **found.result.model_dump(mode="json")}
-    emit(as_json, document, ["", found.result.sentence, f"Page: {found.path}"])
+    lines = ["", found.result.sentence, *(f"note: {note}" for note in found.result.notes), f"Page: {found.path}"]
+    emit(as_json, document, lines)

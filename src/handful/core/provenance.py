@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
+
+from PIL import Image
 
 SourceType = Literal[
     "trainedAlgorithmicMedia",
@@ -23,6 +26,7 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  Iptc4xmpExt:DigitalSourceType="{source_type}"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 
 
+_GENERATED = "generated image"
 _MADE_OF_PHOTOS: dict[SourceType, str] = {
     "algorithmicallyEnhanced": "a photo repeated or altered by",
     "compositeWithTrainedAlgorithmicMedia": "a picture of which a region or the detail was drawn by",
@@ -48,7 +52,7 @@ def generated_texts(
         photos_fingerprint: of the photos that the run was made from; None leaves it out.
     """
     made = _MADE_OF_PHOTOS.get(source_type, "made by")
-    kind = "generated image" if source_type in _MADE_OF_PHOTOS else "generated image, not a photo"
+    kind = _GENERATED if source_type in _MADE_OF_PHOTOS else f"{_GENERATED}, not a photo"
     photos = f", from photos {photos_fingerprint}" if photos_fingerprint else ""
     return {
         "Description": f"{kind}: {made} {generator}, run {run_id}, seed {seed}{photos}",
@@ -59,3 +63,12 @@ def generated_texts(
 def generated_xmp(source_type: SourceType) -> str:
     """The XMP packet that carries the IPTC digital source type."""
     return _XMP.format(source_type=_NEWSCODES + source_type)
+
+
+def says_generated(path: Path) -> bool:
+    """Whether an image file says of itself, in Handful's words, that it was generated; False where it cannot be read."""
+    try:
+        with Image.open(path) as image:  # reads the header alone
+            return str(image.info.get("Description", "")).startswith(_GENERATED)
+    except (OSError, ValueError, SyntaxError):
+        return False

@@ -34,7 +34,7 @@ from handful.dataset.labels_on_canvas import canvas_labels, check_labels, label_
 from handful.dataset.names import image_stems
 from handful.dataset.settings import DatasetSettings, Fit
 from handful.dataset.split import Split, split_photos
-from handful.dataset.stated_split import stated_split
+from handful.dataset.stated_split import stated_split, unheeded_split
 
 __all__ = ["DatasetSettings", "build_dataset"]
 
@@ -117,7 +117,12 @@ def build_dataset(
             images=images,
             left_out=_left_out(audit, settings),
             kinds=() if labels is None else labels.kinds,
-            warnings=_enlargement(plan.photos, plan.canvas) + split.warnings + label_warnings(labels, images),
+            warnings=(
+                *_enlargement(plan.photos, plan.canvas),
+                *split.warnings,
+                *unheeded_split(plan.photos, settings, labels),
+                *label_warnings(labels, images),
+            ),
             fingerprint=plan.fingerprint(split, images, _label_prints(staged, labels, images)),
         )
         if check is not None:

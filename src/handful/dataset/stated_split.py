@@ -66,3 +66,15 @@ def stated_split(
     )
     words = f"{sum(test)} of {len(photos)} photos held out, as their layout states"
     return Split(groups, tuple(0 if side else None for side in test), words, warnings)
+
+
+def unheeded_split(photos: Sequence[Photo], settings: DatasetSettings, labels: LabelSheet | None) -> tuple[str, ...]:
+    """A warning where the layout states a split and another one is made."""
+    stated = {photo.name: photo.split for photo in labels.photos} if labels is not None else {}
+    test = sum(stated.get(photo.name) == "test" for photo in photos)
+    if settings.split == "layout" or not 0 < test < len(photos):
+        return ()
+    return (
+        f"The layout calls {test} of {len(photos)} photos test photos, and they were not held out for that: "
+        "--split layout holds out those.",
+    )

@@ -112,7 +112,7 @@ def inspect_samples(
         contrasts=contrasts,
         exchanges=tuple(one for inspector in inspectors for one in exchange_rates(evidence, arms, rows, inspector)),
         lights=tuple(light for light in lights if light is not None),
-        notes=(*notes, *_skipped(arms, folds, sources, settings), *_set_notes(sets, folds)),
+        notes=(*dataset.warnings, *notes, *_skipped(arms, folds, sources, settings), *_set_notes(sets, folds)),
         cells=ended,
         planned_cells=len(jobs),
         failed=tuple(failed),

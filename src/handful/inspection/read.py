@@ -12,6 +12,7 @@ from handful.core.artifacts import DatasetImage, DatasetManifest
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_png, read_unit_images, unit_to_integers
 from handful.core.labels import GOOD
+from handful.core.provenance import says_generated
 from handful.core.seeds import numpy_stream
 from handful.inspection.labelled_set import LabelledSet, Labels, Masks
 from handful.statistics.binomial import share_at_most
@@ -45,10 +46,12 @@ def read_folds(dataset: Path, photos: int | None) -> tuple[Fold, ...]:
         photos: how many of a fold's training photos are used; the others are set aside. None: all.
 
     Raises:
-        UserError: photos without labels, a file that changed, too few photos of a label, too few held-out defects.
+        UserError: photos without labels or that are samples, a file that changed, too few photos of a label, too few
+            held-out defects.
     """
     manifest = DatasetManifest.read(dataset)
     _check_labels(manifest)
+    _check_photos(manifest)
     whole = read_labelled(dataset, manifest, manifest.images)
     folds = []
     for number in range(manifest.folds):
@@ -165,6 +168,19 @@ def _check_labels(manifest: DatasetManifest) -> None:
             f"All {len(manifest.images)} photos are good.",
             f"An inspection is tested on at least {LEAST_TEST_DEFECTS} held-out defective photos.",
             "Add photos with defects, in a folder named after the kind.",
+        )
+
+
+def _check_photos(manifest: DatasetManifest) -> None:
+    """Refuses a folder of photos with samples among them, such as an exported set: they would be tested on."""
+    names = sorted({image.photo for image in manifest.images})
+    drawn = [name for name in names if says_generated(Path(manifest.photo_folder) / name)]
+    if drawn:
+        raise UserError(
+            f"{len(drawn)} of the {len(names)} photos say of themselves that they were generated, for example "
+            f"{drawn[0]}.",
+            "0 samples may be among the photos: they would pass for real ones, and be tested on.",
+            "Take them out of the folder, build the data set anew, and give their sets with --samples.",
         )
 
 
