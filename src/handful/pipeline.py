@@ -16,7 +16,7 @@ from handful.core.errors import UserError
 from handful.core.progress import Event, Listener, ignore, labelled
 from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
-from handful.inspection.inspect import Inspected, inspect_samples
+from handful.inspection.inspect import Inspected, check_training_photos, inspect_samples
 from handful.inspection.read import read_folds
 from handful.photos.audit import audit_photos
 from handful.photos.layouts import read_labels, write_labels
@@ -186,6 +186,7 @@ def inspect(
     with work.hold():
         dataset = _labelled_dataset(photos, work, settings)
         folds = read_folds(work.dataset, settings.inspection.photos)
+        check_training_photos(settings.inspection, folds)
         drawn = draw_by_class(work, dataset, folds, settings, listener)
         device = start_runtime(settings.train.device, "fp32", settings.train.threads).device
         references = (*settings.samples, *drawn)

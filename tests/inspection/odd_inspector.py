@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from handful.core.config import Settings
 from handful.core.images import Floats
 from handful.inspection.base import Inspector, InspectorFacts, Predictions, Weights, usable_rows

@@ -311,6 +311,26 @@ def test_a_generator_that_needs_more_photos_than_a_label_has_is_refused_before_i
     assert "greedy needs at least 7 of each label" in refused.value.allowed and not list(work.train.glob("*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "training", "what"),
+    [
+        ("segmenter", (24, 6), "Of 30 training images, 0 have their defects outlined."),
+        ("classifier", (24, 0), "There are 0 defective training images."),
+    ],
+)
+def test_an_inspector_that_cannot_learn_from_the_photos_is_refused_before_a_generator_is_trained(
+    name: str, training: tuple[int, int], what: str, tmp_path: Path
+) -> None:
+    work = plant_photos(tmp_path / "work", training=training)
+    (tmp_path / "photos").mkdir()
+    dataset = DatasetManifest.read(work.dataset)
+    dataset.model_copy(update={"photo_folder": str(tmp_path / "photos")}).write(work.dataset)
+    settings = arrange_inspection({"generators": ["classic"], "inspectors": [name]}, "the test")
+    with pytest.raises(UserError) as refused:
+        handful.inspect(tmp_path / "photos", work.root, settings)
+    assert refused.value.what == what and name in refused.value.allowed and not list(work.train.glob("*"))
+
+
 def test_settings_of_nobody_are_refused() -> None:
     with pytest.raises(UserError) as refused:
         arrange_inspection({"inspectors": ["classifier"], "settings": {"clasifier": {"steps": 3}}}, "the test")

@@ -66,7 +66,7 @@ def generated_xmp(source_type: SourceType) -> str:
 
 
 def says_generated(path: Path) -> bool:
-    """Whether an image file says of itself, in Handful's words, that it was generated; False where it cannot be read."""
+    """Whether an image file says of itself, in Handful's words, that it was generated; False if unreadable."""
     try:
         with Image.open(path) as image:  # reads the header alone
             return str(image.info.get("Description", "")).startswith(_GENERATED)

@@ -136,8 +136,8 @@ def run_cell(job: Job, cells: Path, cache: Path | None = None, device: str = "cp
 def tune_strength(job: Job, cells: Path, cache: Path | None = None, device: str = "cpu") -> float:
     """The strength of classical augmentation with the highest AUROC between parts of the real training photos.
 
-    The usual strength where the photos have no two parts, or none is defective. Held-out photos have no say. The first seed's choice would be
-    luck, so the choice has a stream of its own and holds for every seed.
+    The usual strength where the photos have no two parts, or none is defective. Held-out photos have no say. The first
+    seed's choice would be luck, so the choice has a stream of its own and holds for every seed.
     """
     tuning = Job(Arm("tuning", "classical"), job.inspector, job.values, job.fold, None, 0)
     base = job.fold.base

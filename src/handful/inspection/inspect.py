@@ -17,7 +17,7 @@ from handful.core.progress import Listener, ignore
 from handful.core.workspace import Workspace, sweep_temporaries
 from handful.inspection.answers import Evidence, Results, arm_rows, planned_contrasts
 from handful.inspection.arms import Arm, Sources, fits, plan_arms
-from handful.inspection.base import inspector_class
+from handful.inspection.base import inspector_class, usable_rows
 from handful.inspection.cells import CellResult, Job, run_cell
 from handful.inspection.exchange import exchange_rates
 from handful.inspection.page import write_page
@@ -58,6 +58,17 @@ def check_inspectors(settings: InspectSettings) -> None:
             raise unknown_name("inspector in this inspection", name, classes, "handful inspectors")
     for name, found in classes.items():
         parse_settings(found.settings_class, dict(settings.settings.get(name, {})), f"inspector {name}")
+
+
+def check_training_photos(settings: InspectSettings, folds: Sequence[Fold]) -> None:
+    """Makes sure, before anything is trained, that every inspector can learn from the real photos of every fold.
+
+    Raises:
+        UserError: too few good or defective ones, or no outlines where an inspector learns from these.
+    """
+    for name in settings.inspectors:
+        for fold in folds:
+            usable_rows(Path(name).stem, registry.load("inspectors", name).FACTS, fold.base, None)
 
 
 def inspect_samples(
