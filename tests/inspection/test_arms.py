@@ -31,7 +31,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fold, Source]:
 
 def test_every_kind_of_arm_holds_what_its_name_says(planted: tuple[Fold, Source]) -> None:
     fold, source = planted
-    arms, _ = plan_arms(InspectSettings(doses=(1.0, 5.0)), [fold], {0: {"oracle": source}})
+    arms, _ = plan_arms(InspectSettings(arms=KINDS, doses=(1.0, 5.0)), [fold], {0: {"oracle": source}})
     assert {arm.kind for arm in arms} == set(KINDS)
     sizes = {
         arm.name: [len(one) for one in training_sets(arm, fold, source if arm.source else None, 0)] for arm in arms
@@ -40,6 +40,7 @@ def test_every_kind_of_arm_holds_what_its_name_says(planted: tuple[Fold, Source]
         "real": [30], "classical": [30], "real 25%": [8], "real 50%": [15], "real 75%": [22], "real x2": [60],
         "oracle 1x": [60], "path control oracle 1x": [60], "oracle 5x": [180], "path control oracle 5x": [180],
         "oracle 5x + classical": [180], "oracle only": [150], "oracle first": [150, 30], "trace control oracle": [60],
+        "one-class control oracle": [60],
     }  # fmt: skip
 
 
@@ -97,6 +98,19 @@ def test_the_path_control_repeats_photos_with_the_labels_of_the_samples(planted:
     )
 
 
+def test_the_one_class_control_keeps_the_defective_samples_and_no_good_one(planted: tuple[Fold, Source]) -> None:
+    fold, source = planted
+    (samples,) = training_sets(Arm("", "samples", "oracle", 1.0), fold, source, 0)
+    (alone,) = training_sets(Arm("", "alone", "oracle", 1.0), fold, source, 0)
+    assert np.bincount(alone.labels).tolist() == np.bincount(samples.labels).tolist()
+    added = [(name, label) for name, label in zip(alone.names[30:], alone.labels[30:], strict=True)]
+    assert {name for name, label in added if label == 0} <= set(fold.base.names)
+    defective = {name for name, label in zip(samples.names[30:], samples.labels[30:], strict=True) if label}
+    assert {name for name, label in added if label} == defective and defective
+    one_class = Source("d", source.samples.take(np.flatnonzero(source.samples.labels > 0)), source.canvas, 8, ())
+    assert fits(Arm("", "alone", "oracle"), INSPECTOR, source) and not fits(Arm("", "alone", "d"), INSPECTOR, one_class)
+
+
 def labelled(images: np.ndarray, labels: list[int]) -> LabelledSet:
     names = tuple(map(str, range(len(images))))
     return LabelledSet(images, np.array(labels), ("pit",), None, names, np.arange(len(images)), names)
@@ -133,6 +147,7 @@ def test_an_inspector_leaves_out_arms_in_which_it_would_learn_nothing(planted: t
     assert fits(Arm("", "only", "d"), INSPECTOR, source) and not fits(Arm("", "only", "d"), INSPECTOR, defects)
     assert not fits(Arm("", "samples", "d"), "patch_memory", defects)
     assert not fits(Arm("", "pretrain", "d"), "patch_memory", source)
+    assert not fits(Arm("", "alone", "d"), "patch_memory", source) and fits(Arm("", "alone", "d"), "linear", source)
 
 
 def test_a_cell_whose_scores_are_not_finite_is_refused(planted: tuple[Fold, Source], tmp_path: Path) -> None:

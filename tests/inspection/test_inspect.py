@@ -108,9 +108,16 @@ def test_a_trace_in_one_class_only_is_caught_by_the_control(tmp_path: Path) -> N
 
 def test_the_same_trace_in_every_class_is_no_reason_against_them(tmp_path: Path) -> None:
     work = plant_photos(tmp_path)
-    found = inspect(work, plant_samples(work, "even", [(label, rough(draw(label, 150, 7))) for label in (0, 1)]))
+    even = plant_samples(work, "even", [(label, rough(draw(label, 150, 7))) for label in (0, 1)])
+    found = inspect(work, even, arms=("samples", "path", "trace", "alone"))
     (answer,) = found.result.answers
     assert "their trace alone" not in answer.sentence
+    rows = {row.arm: row for row in found.result.rows}
+    alone = rows["one-class control even"]  # the same defective samples: their trace is no longer in every class
+    assert alone.auroc < rows["even 1x"].auroc - 0.05 and alone.auroc < rows["path control even 1x"].auroc - 0.02
+    assert any(
+        line.startswith("Samples in one class alone: one-class control even against even 1x") for line in answer.why
+    )
     assert found.result.lights[0].low > 0.9 and "carry a trace" in found.result.lights[0].words  # it warns all the same
 
 

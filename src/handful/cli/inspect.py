@@ -33,7 +33,7 @@ def command(
     arms: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated, of real, classical, curve, more, samples, both, only, pretrain, path, trace."
+            help="Comma-separated, of real, classical, curve, more, samples, both, only, pretrain, path, trace, alone."
         ),
     ] = None,
     doses: Annotated[str | None, typer.Option(help="Samples for each real photo, comma-separated: 1,5,20.")] = None,

@@ -12,6 +12,7 @@
 | pretrain | samples first, real photos then, half of the steps each | real |
 | path | the real photos, and copies of them in the place of samples, by the way samples took (control) | |
 | trace | the same, the copies with the samples' spectrum of their class (control) | path |
+| alone | the samples of the smallest dose, in place of the good ones copies of good photos (control) | samples |
 
 Every arm has the same steps of the same batch. The comparisons of samples, both and pretrain are the planned ones.
 """
@@ -91,9 +92,11 @@ def fits(arm: Arm, inspector: str, source: Source | None) -> bool:
         return True
     good, defective = int((source.samples.labels == 0).sum()), int((source.samples.labels > 0).sum())
     if facts.good_only:
-        return good > 0
+        return good > 0 and arm.kind != "alone"
     if facts.needs_masks and source.samples.masks is None:
         return False
+    if arm.kind == "alone":
+        return min(good, defective) > 0
     return arm.kind not in ("only", "pretrain") or (good >= facts.least_good and defective >= facts.least_defective)
 
 
@@ -146,6 +149,10 @@ def _of_source(
         Arm(
             f"trace control {name}", "trace", name, doses[0],
             against=f"path control {name} {doses[0]:.3g}x" if "path" in settings.arms else "real",
+        ),
+        Arm(
+            f"one-class control {name}", "alone", name, doses[0],
+            against=f"{name} {doses[0]:.3g}x" if "samples" in settings.arms else "real",
         ),
     ]  # fmt: skip
     folds_left = sorted({fold.number for fold in folds} - {fold.number for fold, _ in own})

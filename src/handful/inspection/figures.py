@@ -36,7 +36,7 @@ def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
             _points(axes, [row.dose * 1.02**number for row in points], points, colour, line, source)
         _levels(axes, own, (doses[0] / 1.15, doses[-1] * 1.15))
         axes.set_xscale("log")
-        _plain(axes, doses, [f"{dose:g}x" for dose in doses])
+        _plain(axes, doses, [f"{dose:.3g}x" for dose in doses])
         axes.set_xlabel("samples for each real photo")
         axes.set_ylabel("AUROC on held-out photos")
         axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -42,6 +42,10 @@ def training_sets(arm: Arm, fold: Fold, source: Source | None, seed: int) -> lis
         if arm.kind == "trace":
             copies = with_the_trace(copies, base, source.samples)
         return [join(base, by_the_path(copies, source.canvas, source.bit_depth), copies=True)]
+    if arm.kind == "alone":
+        good = chosen.take(np.flatnonzero(chosen.labels == 0))
+        copies = by_the_path(base.take(_twins(base, good, seed)), source.canvas, source.bit_depth)
+        return [join(join(base, copies, copies=True), chosen.take(np.flatnonzero(chosen.labels > 0)))]
     return [join(base, chosen)]
 
 

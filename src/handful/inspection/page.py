@@ -21,7 +21,9 @@ _METRICS = {
     "pixel_average_precision": "pixel average precision",
     "pro": "PRO",
 }
-_CONTROLS = ("path", "trace")
+_CONTROLS = ("path", "trace", "alone")
+_BESIDES = ("curve", "more", *_CONTROLS)
+"""Kinds of arms that no plant would run."""
 
 
 def write_page(folder: Path, result: InspectionResult) -> Path:
@@ -32,6 +34,7 @@ def write_page(folder: Path, result: InspectionResult) -> Path:
         "inspection.html.j2",
         {"percent": percent},
         result=result,
+        faint=_BESIDES,
         facts=[
             f"{result.test_photos} held-out photos, {result.test_defects} defective",
             f"{result.cells} of {result.planned_cells} cells",

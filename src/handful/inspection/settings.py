@@ -8,8 +8,9 @@ from pydantic import Field
 
 from handful.core.config import Settings
 
-ArmKind = Literal["real", "classical", "curve", "more", "samples", "both", "only", "pretrain", "path", "trace"]
+ArmKind = Literal["real", "classical", "curve", "more", "samples", "both", "only", "pretrain", "path", "trace", "alone"]
 KINDS: tuple[ArmKind, ...] = get_args(ArmKind)
+_ON_REQUEST: tuple[ArmKind, ...] = ("alone",)
 
 
 class InspectSettings(Settings):
@@ -19,7 +20,7 @@ class InspectSettings(Settings):
     """Names, or paths of inspector files of your own."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(tuple(range(10)), min_length=1)
     """One training of every inspector in every arm for each."""
-    arms: tuple[ArmKind, ...] = Field(KINDS, min_length=1)
+    arms: tuple[ArmKind, ...] = Field(tuple(kind for kind in KINDS if kind not in _ON_REQUEST), min_length=1)
     """Which kinds of arms are run; real only is run always."""
     doses: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0, 5.0, 20.0), min_length=1)
     """Samples for each real training photo."""

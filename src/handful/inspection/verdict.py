@@ -34,12 +34,18 @@ def answer(
     """The answer for one generator."""
     own = {arm.name: arm for arm in arms if arm.source == source}
     planned = [one for one in contrasts if one.planned and one.arm in own]
-    traces = [one for one in contrasts if one.arm in own and own[one.arm].kind == "trace"]
+    traces = [one for one in contrasts if _kind(own, one) == "trace"]
     fallen = next((one for one in traces if _is(one, "worse")), None)
     better = sorted((one for one in planned if one.word == "better"), key=lambda one: -(one.gain or 0.0))
     worse = sorted((one for one in planned if one.word == "worse"), key=lambda one: one.gain or 0.0)
     why = [f"{_measured(one)}." for one in planned]
     why += [f"Trace control: {_measured(one)}." for one in traces]
+    for one in (one for one in contrasts if _kind(own, one) == "alone"):
+        why.append(f"Samples in one class alone: {_measured(one)}.")
+        path = _path_control(own, own[one.arm])
+        if path is not None:
+            against = contrast(evidence, one.inspector, one.arm, path.name, settings.margin, False)
+            why.append(f"Samples in one class alone: {_measured(against)}.")
     if fallen is not None:
         return _say(
             source, "do not use",
@@ -82,9 +88,7 @@ def _vetoed(
     for gained in better:
         arm = own[gained.arm]
         veto = ""
-        path = next(
-            (one for one in arms if one.kind == "path" and one.source == arm.source and one.dose == arm.dose), None
-        )
+        path = _path_control(own, arm)
         if path is not None and arm.kind != "both":
             against = contrast(evidence, gained.inspector, arm.name, path.name, settings.margin, False)
             notes.append(f"Path control: {_measured(against)}.")
@@ -116,6 +120,16 @@ def _say(source: str, decision: Decision, reason: str, why: Sequence[str]) -> An
         "cannot be decided with this n": f"The samples of {source} cannot be decided on with this n",
     }[decision]
     return Answer(source=source, decision=decision, sentence=f"{opening}: {reason}.", why=tuple(dict.fromkeys(why)))
+
+
+def _kind(own: dict[str, Arm], one: Contrast) -> str:
+    """Of the arm that is compared; '' where it is another generator's."""
+    return own[one.arm].kind if one.arm in own else ""
+
+
+def _path_control(own: dict[str, Arm], arm: Arm) -> Arm | None:
+    """That of the same dose; None where it is left out."""
+    return next((one for one in own.values() if one.kind == "path" and one.dose == arm.dose), None)
 
 
 def _is(one: Contrast, word: str) -> bool:
