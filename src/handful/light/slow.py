@@ -98,30 +98,43 @@ def fit_falloff(logarithms: Tensor, known: Tensor, terms: Tensor) -> Tensor:
     design = terms.flatten(1).T  # (pixels, k)
     values, counts = logarithms.double().flatten(1), known.flatten(1)
     coefficients = values.new_zeros(len(values), design.shape[1])
-    for row, (value, count) in enumerate(zip(values, counts, strict=True)):
-        if not count.any():
-            continue
-        seen, wanted = design[count], value[count]
-        coefficients[row, 0] = wanted.median()
-        if len(wanted) >= 4 * design.shape[1]:
-            coefficients[row] = _reweighted(seen, wanted, coefficients[row])
+    numbers = counts.sum(1)
+    some = numbers > 0
+    coefficients[some, 0] = _medians(values, counts, _beside(counts))[some]
+    enough = numbers >= 4 * design.shape[1]
+    coefficients[enough] = _reweighted(design, values[enough], counts[enough], coefficients[enough])
     return coefficients
 
 
-def _reweighted(design: Tensor, wanted: Tensor, start: Tensor) -> Tensor:
+def _reweighted(design: Tensor, values: Tensor, counts: Tensor, start: Tensor) -> Tensor:
+    """All pictures (n, pixels) at once, each by its own weights; pixels that do not count have none."""
     coefficients = start
     slopes = torch.ones(design.shape[1], dtype=design.dtype)
     slopes[0] = 0
+    beside, columns = _beside(counts), design.T.contiguous()
     for _ in range(_ITERATIONS):
-        left_over = wanted - design @ coefficients
-        scale = _MAD_TO_SIGMA * left_over.abs().median()
-        scale = scale.clamp(1e-6, _WIDEST_SCALE)
-        weight = (1 - (left_over / (_TUKEY * scale)) ** 2).clamp(min=0) ** 2
-        weighted = design * weight[:, None]
-        coefficients = torch.linalg.solve(
-            weighted.T @ design + (_RIDGE * weight.sum() * slopes).diag(), weighted.T @ wanted
-        )
+        left_over = values - coefficients @ columns
+        scale = (_MAD_TO_SIGMA * _medians(left_over.abs(), counts, beside)).clamp(1e-6, _WIDEST_SCALE)
+        weight = (1 - (left_over / (_TUKEY * scale[:, None])) ** 2).clamp(min=0) ** 2 * counts
+        weighted = weight[:, None] * columns  # (n, k, pixels)
+        ridge = (_RIDGE * weight.sum(1)[:, None] * slopes).diag_embed()
+        right = weighted @ values[:, :, None]
+        coefficients = torch.linalg.solve(weighted @ design + ridge, right)[:, :, 0]
     return coefficients
+
+
+def _beside(counts: Tensor) -> Tensor:
+    """(n, pixels): infinities that, in place of what does not count, leave the (lower) median of the rest in the
+    middle of each row."""
+    pixels, seen = counts.shape[1], counts.sum(1)
+    below = (pixels - 1) // 2 - (seen - 1).clamp(min=0) // 2
+    low = (~counts).cumsum(1) <= below[:, None]
+    return torch.where(low, -torch.inf, torch.inf).double()
+
+
+def _medians(values: Tensor, counts: Tensor, beside: Tensor) -> Tensor:
+    """(n,): of those of each row that count; infinite where none does."""
+    return torch.where(counts, values, beside).median(1).values
 
 
 def _legendre(side: int, degree: int) -> Tensor:

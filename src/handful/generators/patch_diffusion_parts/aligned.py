@@ -81,15 +81,17 @@ class AlignedSampler:
         lit_ones, coarse_ones = [], []
         sizes = [self.pyramid.size(number) for number in range(1, self.pyramid.levels)]
         cells: list[Tensor | None] = [None] * len(sizes)
-        sums = [torch.zeros((), dtype=torch.float64) for _ in sizes]
+        channels, device = photos.photo(0).shape[1], photos.poses.device
+        sums = [torch.zeros(1, channels, *size, dtype=torch.float64, device=device) for size in sizes]
         for index in range(self.count):
             lit = photos.lit(index)
-            lit_ones.append(self.pyramid.build(lit)[0])
+            lit_ones.append(self.pyramid.coarsest(lit))
             coarsest, *finer = photos.levels(lit, index)
             coarse_ones.append(coarsest)
-            sums = [before.to(level.device) + level.double() for level, before in zip(finer, sums, strict=True)]
+            for total, level in zip(sums, finer, strict=True):
+                total.add_(level)
             for place, level in enumerate(finer[: plan.kept_levels]):
-                side, (_, channels, height, width) = cell_side_px(sizes[place]), level.shape
+                side, (height, width) = cell_side_px(sizes[place]), sizes[place]
                 if (all_cells := cells[place]) is None:
                     shape = height // side, width // side, self.count, channels * side**2
                     all_cells = cells[place] = level.new_empty(shape)

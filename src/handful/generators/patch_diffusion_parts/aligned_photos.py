@@ -82,8 +82,10 @@ class AlignedPhotos:
         if not bool((self.poses != 0).any()):
             return [None] * len(sizes)
         cells: list[list[Tensor]] = [[] for _ in sizes]
+        nowhere = torch.zeros(1, 1, self.pyramid.height, self.pyramid.width, device=self.poses.device)
         for pose in self.poses:
-            beyond = (~inside(pose[None], self.pyramid.height, self.pyramid.width)).float()
+            moved = bool((pose != 0).any())
+            beyond = (~inside(pose[None], self.pyramid.height, self.pyramid.width)).float() if moved else nowhere
             for own, level, size in zip(cells, self.pyramid.build(beyond)[1:], sizes, strict=True):
                 own.append(F.max_pool2d(level, cell_side_px(size))[0, 0] > 0)
         return [torch.stack(own, dim=2) for own in cells]

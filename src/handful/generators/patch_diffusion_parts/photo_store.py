@@ -81,18 +81,20 @@ class PhotoStore(nn.Module):
 def _to_integers(photos: Tensor) -> Tensor:
     """One photo after another: in float64 all together would take twice the memory of the photos."""
     step = _TOP_16 // _TOP_8
-    pixels = torch.empty(photos.shape, dtype=torch.int16, device=photos.device)
-    fine = False
-    for stored, photo in zip(pixels, photos, strict=True):
-        levels = ((photo.double() + 1) * (_TOP_16 / 2)).round().clamp(0, _TOP_16).to(torch.int32)
-        fine = fine or bool((levels % step).any())
-        stored.copy_(levels - 2**15)
-    if fine:
-        return pixels
     small = torch.empty(photos.shape, dtype=torch.uint8, device=photos.device)
-    for stored, levels in zip(small, pixels, strict=True):
-        stored.copy_((levels.int() + 2**15) // step)
-    return small
+    for stored, photo in zip(small, photos, strict=True):
+        levels = (photo + 1) * (_TOP_8 / 2)
+        whole = levels.round().clamp_(0, _TOP_8)
+        if float(levels.clamp_(0, _TOP_8).sub_(whole).abs_().max()) * step >= 0.5:  # 16 bits hold it better
+            break
+        stored.copy_(whole)
+    else:
+        return small
+    pixels = torch.empty(photos.shape, dtype=torch.int16, device=photos.device)
+    for stored, photo in zip(pixels, photos, strict=True):
+        fine = ((photo.double() + 1) * (_TOP_16 / 2)).round().clamp(0, _TOP_16).to(torch.int32)
+        stored.copy_(fine - 2**15)
+    return pixels
 
 
 def _outliers(photos: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -58,6 +59,10 @@ class Pyramid:
             levels.append(halve(levels[-1]))
         return levels[::-1]
 
+    def coarsest(self, images: Tensor) -> Tensor:
+        """The first of `build` alone."""
+        return F.avg_pool2d(self.pad(images), 2**self.halvings)
+
 
 def cell_side_px(size: Sequence[int]) -> int:
     """Side of the cells that share weights at a level (h, w): exact where it is small, coarser where that is not
@@ -90,10 +95,8 @@ def to_cells(images: Tensor, cell_px: int) -> Tensor:
 
 def fill_cells(cells: Tensor, index: int, image: Tensor, cell_px: int) -> None:
     """Writes an image (1, c, h, w) to its place in cells (rows, columns, n, c q q), without a copy between."""
-    rows, columns, n, _ = cells.shape
-    q = cell_px
-    blocks = image[0].reshape(-1, rows, q, columns, q).permute(1, 3, 0, 2, 4)
-    cells.view(rows, columns, n, -1, q, q)[:, :, index] = blocks
+    for place, (channel, down, right) in enumerate(product(range(image.shape[1]), range(cell_px), range(cell_px))):
+        cells[:, :, index, place] = image[0, channel, down::cell_px, right::cell_px]
 
 
 def from_cells(cells: Tensor, cell_px: int, channels: int) -> Tensor:
