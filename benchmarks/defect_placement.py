@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hardware import hardware
@@ -31,7 +31,7 @@ from scipy.ndimage import binary_erosion
 from handful.core.artifacts import Placement
 from handful.core.images import Integers
 from handful.core.labels import LabelSheet, Mask
-from handful.defects.blend import join_piece
+from handful.defects.blend import Blend, join_piece
 from handful.defects.cutting import Cutting, shape_piece
 from handful.defects.donors import LibraryMaker
 from handful.defects.drawn import DRAWN_KINDS, DrawnMaker
@@ -76,7 +76,7 @@ def measure(sources: Sources, cuttings: list[Cutting], count: int) -> Measured:
     settings = PlacementSettings()
     maker = LibraryMaker(sources, cuttings, settings)
     by_name = {cutting.name: cutting for cutting in cuttings}
-    found = Measured(jumps={"poisson": [], "mixed": [], "feather": [], "pasted": []})
+    found = Measured(jumps={blend: [] for blend in (*get_args(Blend), "pasted")})
     for seed in range(count):
         started = time.process_time()
         sample = place_defects(sources, maker, settings, None, seed)
@@ -91,7 +91,7 @@ def measure(sources: Sources, cuttings: list[Cutting], count: int) -> Measured:
         top, left = placed.y - int(rows.min()), placed.x - int(columns.min())
         photo = sources.read(sample.photo).reshape(sources.size.height, sources.size.width, -1).astype(np.float64)
         before = photo[top : top + piece.mask.shape[0], left : left + piece.mask.shape[1]]
-        for blend in ("poisson", "mixed", "feather"):
+        for blend in get_args(Blend):
             found.jumps[blend].append(joint_jump(join_piece(before, piece, blend), before, piece))
         pasted = np.where(piece.region[..., None], piece.pixels, before)
         found.jumps["pasted"].append(joint_jump(pasted, before, piece))

@@ -71,8 +71,9 @@ def cell_side_px(size: Sequence[int]) -> int:
 
 
 def halve(images: Tensor) -> Tensor:
-    """Means of 2x2 pixels: (n, c, h, w) -> (n, c, h / 2, w / 2)."""
-    return F.avg_pool2d(images, 2)
+    """Means of 2x2 pixels: (n, c, h, w) -> (n, c, h / 2, w / 2). Sums of slices: several times faster than pooling."""
+    rows = images[:, :, ::2] + images[:, :, 1::2]
+    return (rows[..., ::2] + rows[..., 1::2]).mul_(0.25)
 
 
 def double(images: Tensor) -> Tensor:

@@ -116,6 +116,8 @@ def redo(image: Tensor, pose: Tensor, mode: Mode = "bicubic") -> Tensor:
 
 
 def _undo_one(image: Tensor, pose: Tensor, mode: Mode) -> Tensor:
+    if not bool(pose.any()):
+        return image
     if float(pose[2]) != 0:
         return _warp(image, pose[None], mode)
     height, width = image.shape[2:]
