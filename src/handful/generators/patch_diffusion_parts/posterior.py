@@ -176,7 +176,8 @@ def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int, first: in
     mixed = torch.empty(*cells.shape[:2], cells.shape[3], device=weights.device)
     for band in bands(cells):
         fine = _at_pixels(weights, slice(first + band.start, first + band.stop), cell_px)  # (rows, columns, q q, n)
-        every = torch.matmul(fine, cells[band].float()).unflatten(3, (channels, cell_px**2))
+        every = torch.matmul(fine, cells[band].float())  # (rows, columns, q q, k)
+        every = every.view(*every.shape[:3], channels, cell_px**2)
         mixed[band] = every.diagonal(dim1=2, dim2=4).flatten(2)  # each pixel by its own weights
     return from_cells(mixed, cell_px, channels)
 
