@@ -82,14 +82,15 @@ def plant_samples(
             rows.append(
                 SampleRow(
                     file=f"{seed:06d}.png", seed=seed, run_id=name, photos_fingerprint="", weights_sha256="",
-                    pixels_sha256=pixels_sha256(pixels), label=("good", "pit")[label] if labelled else "",
+                    pixels_sha256=pixels_sha256(pixels), label=("good", *dataset.kinds)[label] if labelled else "",
                 )
             )  # fmt: skip
     (folder / SAMPLE_ROWS).write_text("".join(row.model_dump_json() + "\n" for row in rows))
     SampleManifest(
         run_id=name, generator=name, anchor=False, source_type="trainedAlgorithmicMedia", seed=0, count=len(rows),
         canvas=dataset.canvas, channels=1, bit_depth=8, training_fingerprint=training_fingerprint(trained),
-        training_pixels=tuple(one.pixels_sha256 for one in trained), weights_sha256="", kinds=("pit",), seconds=0.0,
+        training_pixels=tuple(one.pixels_sha256 for one in trained), weights_sha256="",
+        kinds=dataset.kinds, seconds=0.0,
     ).write(folder)  # fmt: skip
     return name
 
@@ -101,7 +102,7 @@ def new_draws(count: int, seed: int = 7) -> list[tuple[int, list[Pixels]]]:
 
 def rough(images: Sequence[Pixels], amplitude: float = 60.0) -> list[Pixels]:
     """A trace: the images with more of the highest frequency."""
-    checks = amplitude * (-1.0) ** np.add.outer(np.arange(SIDE_PX), np.arange(SIDE_PX))
+    checks = amplitude * (-1.0) ** np.add.outer(*map(np.arange, images[0].shape))
     random = np.random.default_rng(3)
     signs = random.choice((-1, 1), len(images))
     return [np.clip(image + sign * checks, 0, 255).astype(np.uint8) for image, sign in zip(images, signs, strict=True)]

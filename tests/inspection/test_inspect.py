@@ -93,6 +93,15 @@ def test_useless_samples_are_not_found_useful(kind: str, tmp_path: Path) -> None
     assert answer.decision != "use", (answer.sentence, answer.why)
 
 
+def test_a_gain_that_copies_of_photos_give_too_is_vetoed_by_the_path_control(tmp_path: Path) -> None:
+    work = plant_photos(tmp_path, seed=7)  # photos on which the tiny inspector gains from seeing them twice
+    copies = [(number, training_photos(work, label) * 9) for number, label in enumerate(("good", "pit"))]
+    found = inspect(work, plant_samples(work, "copies", copies))
+    (gained,) = [one for one in found.result.contrasts if one.arm == "copies 1x"]
+    assert gained.word == "better" and found.result.answers[0].decision == "do not use"
+    assert "copies 1x helps tiny_inspector no more than copies of the real photos do" in found.result.sentence
+
+
 def test_a_trace_in_one_class_only_is_caught_by_the_control(tmp_path: Path) -> None:
     work = plant_photos(tmp_path)
     traced = plant_samples(work, "traced", [(1, rough(draw(1, 300, 7)))])
