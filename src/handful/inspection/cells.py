@@ -183,11 +183,11 @@ def _cross_scores(job: Job, strength: float, cache: Path | None, device: str) ->
 
     base = job.fold.base
     if (base.labels > 0).any():
-        return fold_scores(base, fitted, _PARTS).tolist()
+        return [float(score) for score in fold_scores(base, fitted, _PARTS)]
     scores = np.empty(len(base))
     for inside, outside in GroupKFold(_PARTS).split(base.labels, groups=base.groups):
         scores[outside] = fitted(inside).predict(base.images[outside]).defect
-    return scores.tolist()
+    return [float(score) for score in scores]
 
 
 def _varied(one: LabelledSet, strength: float, seed: int) -> LabelledSet:
