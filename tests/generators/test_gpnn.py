@@ -77,6 +77,19 @@ def test_the_search_finds_the_neighbours_that_brute_force_in_float64_finds(chann
     assert torch.allclose(least.double(), distances.amin(1), rtol=1e-5)
 
 
+def test_keys_that_are_all_but_flat_are_found_by_queries_that_are_not() -> None:
+    """What keys have beyond the axes of the bound is smaller than a difference of their squared lengths rounds."""
+    random = torch.Generator().manual_seed(0)
+    beyond = torch.nn.functional.normalize(torch.randn(100, 34, generator=random), dim=1)
+    keys = torch.cat([3 * torch.randn(100, 15, generator=random), 1e-3 * beyond], dim=1)
+    queries = torch.cat([keys[:, :15], 6 * beyond], dim=1)
+    basis = Basis(keys)
+    found, distances = nearest(basis.describe(queries), basis.describe(keys))
+    wanted = (queries[:, None] - keys).square().sum(2)
+    assert torch.equal(found, wanted.argmin(1))
+    torch.testing.assert_close(distances, wanted.amin(1), rtol=1e-5, atol=1e-5)
+
+
 def test_where_every_pair_is_equally_near_the_first_key_is_found() -> None:
     photo = torch.full((1, 1, 20, 20), 0.3)
     patches = Basis(to_patches(photo, 7)).describe(to_patches(photo, 7))

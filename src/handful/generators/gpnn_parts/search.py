@@ -61,7 +61,8 @@ class Basis:
         centred = patches - self.mean
         squares = centred.square().sum(1)
         along = centred @ self.axes[:, :axes]
-        rest = (squares - along.square().sum(1)).clamp(min=0).sqrt()
+        # not as the root of a difference: of flat patches that is rounding, which a long rest of the other multiplies
+        rest = torch.linalg.vector_norm(centred @ self.axes[:, axes:], dim=1)
         return PatchSet(centred, torch.cat([along, rest[:, None]], dim=1), squares)
 
 
