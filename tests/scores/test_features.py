@@ -132,4 +132,4 @@ def test_a_listener_hears_how_far_it_is(lite0: str) -> None:
     extract_features(
         image_set(made_images(0, 20)), FeatureExtractor(lite0), None, lambda event: heard.append(event["progress"])
     )
-    assert heard == [0.8, 1.0]  # batches of 16
+    assert heard == [0.4, 0.8, 1.0]  # batches of 8
