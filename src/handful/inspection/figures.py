@@ -14,6 +14,8 @@ from handful.inspection.result import ArmRow
 from handful.pages.figures import ACCENT, FAINT, GREY, INK, STYLE, quiet, to_svg
 
 _LINES = ((ACCENT, "-"), (INK, "-"), (GREY, "-"), (ACCENT, "--"), (INK, "--"), (GREY, "--"))
+_MARKS = ("o", "s", "^", "D", "v", "P")
+"""A source of samples has the same mark in both figures, so that they can be told apart without colours."""
 
 _APART = 1.15
 """Ratio of neighbouring places on the logarithmic axis whose names do not touch."""
@@ -32,8 +34,8 @@ def dose_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         doses = sorted({row.dose for row in own if row.kind == "samples"})
         for number, source in enumerate(sources):
             points = sorted((row for row in own if row.kind == "samples" and row.source == source), key=_dose)
-            colour, line = _LINES[number % len(_LINES)]
-            _points(axes, [row.dose * 1.02**number for row in points], points, colour, line, source)
+            line = _LINES[number % len(_LINES)]
+            _points(axes, [row.dose * 1.02**number for row in points], points, line, _mark(number), source)
         _levels(axes, own, (doses[0] / 1.15, doses[-1] * 1.15))
         axes.set_xscale("log")
         _plain(axes, doses, [f"{dose:.3g}x" for dose in doses])
@@ -53,14 +55,14 @@ def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"learning {Path(inspector).stem}"}):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        _points(axes, [row.photos for row in curve], curve, INK, "-", "real photos")
+        _points(axes, [row.photos for row in curve], curve, (INK, "-"), ".", "real photos")
         best: dict[str, ArmRow] = {}
         for row in own:
             if row.kind == "samples" and (row.source not in best or row.auroc > best[row.source].auroc):
                 best[row.source] = row
-        for number, row in enumerate(best.values()):
+        for number, (_, row) in enumerate(sorted(best.items())):
             axes.axhline(row.auroc, color=FAINT, linewidth=1, zorder=0)
-            _points(axes, [row.photos * 1.03 ** (number + 1)], [row], ACCENT, "", f"with {row.arm}")
+            _points(axes, [row.photos * 1.03 ** (number + 1)], [row], (ACCENT, ""), _mark(number), f"with {row.arm}")
         axes.set_xscale("log")
         counts = [round(row.photos) for row in curve]
         _plain(axes, counts, [str(count) for count in counts])
@@ -71,8 +73,19 @@ def learning_curve(rows: Sequence[ArmRow], inspector: str) -> str | None:
         return to_svg(figure, f"Learning curve of {Path(inspector).stem}")
 
 
-def _points(axes: Axes, places: Sequence[float], rows: Sequence[ArmRow], colour: str, line: str, name: str) -> None:
-    axes.plot(places, [row.auroc for row in rows], line or "none", marker="o", markersize=4.5, color=colour, label=name)
+def _mark(number: int) -> str:
+    return _MARKS[number % len(_MARKS)]
+
+
+def _points(
+    axes: Axes, places: Sequence[float], rows: Sequence[ArmRow], line: tuple[str, str], mark: str, name: str
+) -> None:
+    """Points with their intervals; `line` is a colour and a style, "" for none."""
+    colour, style = line
+    size = 4.5 if mark != "." else 9
+    axes.plot(
+        places, [row.auroc for row in rows], style or "none", marker=mark, markersize=size, color=colour, label=name
+    )
     for place, row in zip(places, rows, strict=True):
         if row.low is not None and row.high is not None:
             axes.plot([place, place], [row.low, row.high], color=colour, linewidth=1.2, solid_capstyle="butt")
