@@ -15,6 +15,7 @@ from PIL import Image
 from handful.core.artifacts import PhotoAudit
 from handful.core.errors import UserError
 from handful.core.images import png_bytes
+from handful.core.provenance import generated_texts
 from handful.photos.audit import audit_photos, audit_rows
 
 Array = npt.NDArray[Any]
@@ -96,6 +97,13 @@ def test_a_clean_set_has_no_findings_and_one_photo_is_enough(photos: Path) -> No
     for index in range(6):
         put(photos, f"{index}.png", scene(index + 1))
     assert audit_photos(photos).warnings == ()
+
+
+def test_generated_images_among_photos_are_pointed_out(photos: Path) -> None:
+    put(photos, "photo.png", scene(0))
+    (photos / "drawn.png").write_bytes(png_bytes(scene(1), 8, generated_texts("dcgan", "dcgan-s0", 7)))
+    (finding,) = audit_photos(photos).warnings
+    assert finding.startswith("1 of 2 photos say of themselves that they were generated: drawn.png;")
 
 
 def test_brightness_and_clipped_shares_are_exact(photos: Path) -> None:

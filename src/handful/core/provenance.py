@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -72,3 +73,8 @@ def says_generated(path: Path) -> bool:
             return str(image.info.get("Description", "")).startswith(_GENERATED)
     except (OSError, ValueError, SyntaxError):
         return False
+
+
+def generated_among(folder: Path, names: Iterable[str]) -> list[str]:
+    """The names below `folder` of files that say of themselves that they were generated."""
+    return [name for name in names if says_generated(folder / name)]

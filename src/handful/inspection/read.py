@@ -12,7 +12,7 @@ from handful.core.artifacts import DatasetImage, DatasetManifest
 from handful.core.errors import UserError
 from handful.core.images import pixels_sha256, read_png, read_unit_images, unit_to_integers
 from handful.core.labels import GOOD
-from handful.core.provenance import says_generated
+from handful.core.provenance import generated_among
 from handful.core.seeds import numpy_stream
 from handful.inspection.labelled_set import LabelledSet, Labels, Masks
 from handful.statistics.binomial import share_at_most
@@ -174,7 +174,7 @@ def _check_labels(manifest: DatasetManifest) -> None:
 def _check_photos(manifest: DatasetManifest) -> None:
     """Refuses a folder of photos with samples among them, such as an exported set: they would be tested on."""
     names = sorted({image.photo for image in manifest.images})
-    drawn = [name for name in names if says_generated(Path(manifest.photo_folder) / name)]
+    drawn = generated_among(Path(manifest.photo_folder), names)
     if drawn:
         raise UserError(
             f"{len(drawn)} of the {len(names)} photos say of themselves that they were generated, for example "

@@ -19,6 +19,7 @@ from handful.core.decode import (
 )
 from handful.core.errors import UserError
 from handful.core.images import Floats, integers_to_unit, pixels_sha256, unit_to_grey
+from handful.core.provenance import generated_among
 from handful.photos.findings import set_warnings
 from handful.photos.layouts import list_photos
 from handful.photos.likeness import groups, residuals, thumbnail
@@ -70,12 +71,13 @@ def audit_photos(
         raise _none_readable(folder, unreadable)
     numbers = groups(residuals(thumbnails))
     photos = [photo.model_copy(update={"group": number}) for photo, number in zip(photos, numbers, strict=True)]
+    drawn = generated_among(folder, (photo.name for photo in photos))
     audit = PhotoAudit(
         folder=str(folder.resolve()),
         stated_bit_depth=bit_depth,
         photos=tuple(photos),
         unreadable=tuple(unreadable),
-        warnings=tuple(set_warnings(photos, unreadable, likely_depths)),
+        warnings=tuple(set_warnings(photos, unreadable, likely_depths, drawn)),
         fingerprint=fingerprint([bit_depth, [[photo.name, photo.file_sha256] for photo in photos]]),
     )
     if out is not None:

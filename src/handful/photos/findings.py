@@ -20,7 +20,10 @@ _NAMES_SHOWN = 5
 
 
 def set_warnings(
-    photos: Sequence[Photo], unreadable: Sequence[Unreadable], likely_depths: Sequence[int | None]
+    photos: Sequence[Photo],
+    unreadable: Sequence[Unreadable],
+    likely_depths: Sequence[int | None],
+    generated: Sequence[str],
 ) -> Iterator[str]:
     """Findings about a set of at least one photo.
 
@@ -28,7 +31,13 @@ def set_warnings(
         photos: with their groups.
         unreadable: files that could not be read.
         likely_depths: `DecodedPhoto.likely_bit_depth` of each photo.
+        generated: names of files that say of themselves that they were generated.
     """
+    if generated:
+        yield (
+            f"{len(generated)} of {len(photos)} photos say of themselves that they were generated: "
+            f"{_names(generated)}; held out, they would pass for real ones. Take them out of the folder."
+        )
     if unreadable:
         files = _names(entry.name for entry in unreadable)
         yield f"{len(unreadable)} of {len(photos) + len(unreadable)} files cannot be read: {files}."
