@@ -9,8 +9,8 @@ so that neither the age of the spindle nor the spot alone says anything; whole p
 The settings are those of the recipes inspection-station and inspection-crops; what is given here goes before them.
 Everything is kept below --out and taken up again; --minutes ends it early, without a verdict.
 
-Usage: python benchmarks/inspection_station.py station --out DIR [--minutes M] [--test 1000] [--aside 360]
-           [--generators A,B] [--seeds N] [--steps S]
+Usage: python benchmarks/inspection_station.py station --out DIR [--minutes M] [--test 1000] [--aside 960]
+           [--generators A,B] [--seeds N] [--steps S] [--figures FOLDER]
        python benchmarks/inspection_station.py ballscrew --data DIR --out DIR [--minutes M] [...]
 """
 
@@ -29,6 +29,7 @@ from handful.core.images import png_bytes
 from handful.core.progress import Event
 from handful.core.seeds import numpy_stream
 from handful.core.workspace import write_atomically
+from handful.inspection.figures import dose_curve, learning_curve
 from handful.pipeline import inspect
 from handful.sealer.defects import DefectSettings
 from handful.sealer.station import render_station
@@ -117,7 +118,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the ball screw photos")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--aside", type=int, default=360)
+    parser.add_argument("--aside", type=int, default=960)
     parser.add_argument("--generators")
     parser.add_argument("--inspectors")
     parser.add_argument("--seeds", type=int)
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--count", type=int)
     parser.add_argument("--doses")
     parser.add_argument("--arms")
+    parser.add_argument("--figures", type=Path, help="folder for the figures as SVG")
     given = parser.parse_args()
     if given.photos == "station":
         values = read_recipe("inspection-station") | station_photos(given.out / "photos", given.test, given.aside)
@@ -143,6 +145,11 @@ def main() -> None:
     found = inspect(
         given.out / "photos", given.out / "work", settings, say, None if given.minutes is None else 60 * given.minutes
     )
+    for name in settings.inspectors if given.figures else ():
+        for figure, draw in (("dose", dose_curve), ("learning", learning_curve)):
+            svg = draw(found.result.rows, name)
+            if svg is not None:
+                write_atomically(given.figures / f"inspection-{given.photos}-{name}-{figure}.svg", svg.encode())
     print(json.dumps(hardware(threads=1)))
     print("\n".join([found.result.sentence, *(one.words for one in found.result.exchanges), str(found.path)]))
 

@@ -82,10 +82,9 @@ def _points(
 ) -> None:
     """Points with their intervals; `line` is a colour and a style, "" for none."""
     colour, style = line
-    size = 4.5 if mark != "." else 9
-    axes.plot(
-        places, [row.auroc for row in rows], style or "none", marker=mark, markersize=size, color=colour, label=name
-    )
+    values = [row.auroc for row in rows]
+    size = 9 if mark == "." else 4.5
+    axes.plot(places, values, linestyle=style or "none", marker=mark, markersize=size, color=colour, label=name)
     for place, row in zip(places, rows, strict=True):
         if row.low is not None and row.high is not None:
             axes.plot([place, place], [row.low, row.high], color=colour, linewidth=1.2, solid_capstyle="butt")
