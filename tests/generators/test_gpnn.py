@@ -90,6 +90,14 @@ def test_keys_that_are_all_but_flat_are_found_by_queries_that_are_not() -> None:
     torch.testing.assert_close(distances, wanted.amin(1), rtol=1e-5, atol=1e-5)
 
 
+def test_a_key_that_rounding_excludes_is_still_found_where_it_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handful.generators.gpnn_parts.search._SHRINK", 2.0)  # bounds far above the distances
+    photo = picture(20, 24, 1)
+    patches = Basis(to_patches(photo, 7)).describe(to_patches(photo, 7))
+    found, least = nearest(patches, patches, guess=torch.arange(len(patches)))
+    assert torch.equal(found, torch.arange(len(patches))) and (least == 0).all()
+
+
 def test_where_every_pair_is_equally_near_the_first_key_is_found() -> None:
     photo = torch.full((1, 1, 20, 20), 0.3)
     patches = Basis(to_patches(photo, 7)).describe(to_patches(photo, 7))

@@ -25,8 +25,9 @@ _GROUP = 32
 _MOST_PAIRS = 64
 """Pairs a row beyond which measuring all of a block by a product is cheaper."""
 _PAIRS_AT_ONCE = 4_096
-_SHRINK, _ENLARGE = 1 - 4e-6, 1 + 1e-5
-"""Of squared lengths in the bounds, and of what they are held against: more than float32 rounds."""
+_SHRINK, _ENLARGE = 1 - 2e-5, 1 + 1e-5
+"""Of squared lengths in the bounds, and of what they are held against: more than float32 rounds. Squared lengths of
+coordinates are off by up to 5e-6."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,19 @@ def nearest(
         bounds = bounds.view(len(patches), -1, _GROUP)
         lowest = bounds.amin(2)
         start = _least(bounds, lowest) if guess is None else guess[block]
-        row, key = _candidates(bounds, lowest, _measure(patches, keys.patches, weights, None, start))
+        known = _measure(patches, keys.patches, weights, None, start)
+        row, key = _candidates(bounds, lowest, known)
         if len(row) > _MOST_PAIRS * len(patches):
             full = (squares - 2 * (patches @ keys.patches.T) + keys.squares) * weights
             found[block] = full.argmin(1)
             least[block] = _measure(patches, keys.patches, weights, None, found[block])
         else:
             distances = _measure(patches, keys.patches, weights, row, key)
-            least[block] = torch.full_like(squares[:, 0], torch.inf).scatter_reduce(0, row, distances, "amin")
-            first_key = torch.where(distances == least[block][row], key, len(keys))
-            found[block] = torch.full_like(start, len(keys)).scatter_reduce(0, row, first_key, "amin")
+            best = known.scatter_reduce(0, row, distances, "amin")  # the known key counts, whatever its bound
+            first_key = torch.where(distances == best[row], key, len(keys))
+            at_hand = torch.where(known == best, start, len(keys))
+            found[block] = at_hand.scatter_reduce(0, row, first_key, "amin")
+            least[block] = best
     return found, least
 
 
