@@ -109,7 +109,7 @@ def test_fairness_draws_from_a_photo_far_from_the_mean_more_often() -> None:
 
 def test_global_states_have_the_spread_of_the_photos() -> None:
     coarsest = Pyramid.of(32, 40).build(station_photos(24))[0]
-    states = GlobalStates(coarsest, mixture_photos=2, nearest=8)
+    states = GlobalStates(coarsest, mixture_photos=2, nearest=8, most=0.75)
     mean, centred = coarsest.mean(0), (coarsest - coarsest.mean(0)).flatten(1)
     shares = torch.stack([states.draw(torch_stream(seed, "test/state")).shares for seed in range(400)])
     ratio = ((shares @ centred).std(0) / centred.std(0)).mean()
@@ -119,10 +119,20 @@ def test_global_states_have_the_spread_of_the_photos() -> None:
 
 
 def test_a_global_state_mixes_as_many_photos_as_it_is_told() -> None:
-    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos=3, nearest=4)
+    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos=3, nearest=4, most=1.0)
     state = states.draw(torch_stream(0, "test/state"))
     assert len(set(state.mixed.tolist())) == 3
     assert float(state.mix_weights.sum()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("mixture_photos", "most", "bound"), [(2, 1.0, 1.0), (2, 0.75, 0.75), (4, 0.5, 0.5), (3, 0.1, 1 / 3)]
+)
+def test_no_photo_has_more_than_its_share_of_a_mixture(mixture_photos: int, most: float, bound: float) -> None:
+    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos, nearest=4, most=most)
+    weights = torch.stack([states.draw(torch_stream(seed, "test/state")).mix_weights for seed in range(300)])
+    assert torch.allclose(weights.sum(1), torch.ones(300))
+    assert 0.9 * bound < weights.max() < bound + 1e-6
 
 
 # Light and registration

@@ -17,7 +17,7 @@ from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 from handful.generators.patch_diffusion_parts.posterior import BandedLevel, Level
 from handful.generators.patch_diffusion_parts.pyramid import Pyramid, to_cells
 
-VARIANT = Variant(13, 2, 4, 4, 0.4, 1.0, True)
+VARIANT = Variant(13, 2, 4, 0.75, 4, 0.4, 1.0, True)
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,9 @@ class PatchDiffusionSettings(Settings):
     """Photos that the light of a sample is mixed from."""
     mixture_nearest: int = Field(4, ge=1)
     """Among how many photos nearest to the first the others of a mixture are chosen: few keep the light likely."""
+    mixture_most: float = Field(0.75, gt=0, le=1)
+    """Largest share of one photo in a mixture: at small canvases the mixture is what shows, and one photo with more
+    would be copied."""
     steps: int = Field(4, ge=1)
     """Denoising steps at each level."""
     fairness: float = Field(0.4, ge=0, lt=1)

@@ -32,6 +32,7 @@ class Variant:
     patch_px: int
     mixture_photos: int
     mixture_nearest: int
+    mixture_most: float
     steps: int
     fairness: float
     temperature: float
@@ -69,7 +70,7 @@ class AlignedSampler:
         between.fill_diagonal_(torch.inf)
         self._usual_distance = between.min(1).values.median() if self.count > 1 else torch.tensor(1.0)
         lit, coarse, self.levels = self._read(photos, plan)
-        self.states = GlobalStates(lit, variant.mixture_photos, variant.mixture_nearest)
+        self.states = GlobalStates(lit, variant.mixture_photos, variant.mixture_nearest, variant.mixture_most)
         self.coarse_mean = coarse.mean(0, keepdim=True)
         self.coarse_centred = coarse - self.coarse_mean
         cells_px = [level.cell_px for level in self.levels]

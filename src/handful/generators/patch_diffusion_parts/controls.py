@@ -31,6 +31,8 @@ class PatchDiffusionControls(Settings):
     mixture_nearest: int | None = Field(None, ge=1)
     """Among how many photos nearest to the first the others of a mixture are chosen: more means light farther from any
     photo."""
+    mixture_most: float | None = Field(None, gt=0, le=1)
+    """Largest share of one photo in a mixture: less means light farther from any photo."""
     temperature: float | None = Field(None, gt=0, le=100)
     """How undecided the choice of photos stays before the last step: samples vary more below 1 and copy more above."""
     start: PhotoOrFile | None = None

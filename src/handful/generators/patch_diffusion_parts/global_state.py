@@ -42,16 +42,18 @@ class GlobalState:
 class GlobalStates:
     """Draws global states from the photos at the coarsest level."""
 
-    def __init__(self, photos: Tensor, mixture_photos: int, nearest: int) -> None:
+    def __init__(self, photos: Tensor, mixture_photos: int, nearest: int, most: float) -> None:
         """Args:
         photos: (n, c, h, w) at the coarsest level.
         mixture_photos: how many are mixed; fewer where there are fewer.
         nearest: among how many photos nearest to the first the others are chosen; at least mixture_photos - 1.
+        most: largest share of one photo; where it is below an equal share, all have that.
         """
         flat = photos.double().flatten(1)
         deviations = flat - flat.mean(0)
         self.count = len(photos)
         self.mixed = min(mixture_photos, self.count)
+        self._even = min(1.0, (1 - most) / (1 - 1 / self.mixed)) if self.mixed > 1 else 0.0
         distances = torch.cdist(deviations, deviations)
         distances.fill_diagonal_(torch.inf)
         self._nearest = distances.argsort(1)[:, : min(nearest, self.count - 1)]  # (n, nearest)
@@ -62,14 +64,14 @@ class GlobalStates:
         return GlobalState((shares @ self._stretch).float(), mixed, shares[mixed].float())
 
     def _mix(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Dirichlet(1) weights of a photo and some of its nearest, and their indices."""
+        """Dirichlet(1) weights of a photo and some of its nearest, drawn towards equal ones, and their indices."""
         first = torch.randint(self.count, (1,), generator=random)
         near = self._nearest[int(first)]
         others = near[torch.randperm(len(near), generator=random)[: self.mixed - 1]]
         mixed = torch.cat([first, others.cpu()])
         weights = -torch.rand(len(mixed), generator=random, dtype=torch.float64).clamp(min=1e-12).log()
         shares = torch.zeros(self.count, dtype=torch.float64)
-        shares[mixed] = weights / weights.sum()
+        shares[mixed] = (1 - self._even) * weights / weights.sum() + self._even / len(mixed)
         return shares, mixed
 
     def _measure_stretch(self, deviations: Tensor) -> Tensor:
