@@ -130,10 +130,15 @@ def compare_gpnn(photo: Tensor, seed: int) -> dict[str, Any]:
             if level and not number:
                 places = queried = None
         coarser = values_image
+    generator = Gpnn(settings, ImageSpec(width, height, 3), 0)
+    generator.prepare(photo)
+    whole_s = timed(lambda: generator.sample([seed]))[1]  # passes end where nothing changes any more
     return {
         "plain_s": plain_s,
         "ours_s": ours_s,
         "ratio": plain_s / ours_s,
+        "ours_whole_sample_s": whole_s,
+        "ratio_whole_sample": plain_s / whole_s,
         "finest_ratio_by_pass": [plain / our for plain, our in zip(plain_passes, our_passes, strict=True)],
         "equal_choices_least": min(equal),
         "equal_choices_mean": statistics.fmean(equal),
