@@ -134,6 +134,16 @@ def test_what_honest_photos_show_beyond_doubt_is_allowed() -> None:
     assert gate.chance_to_fail(0.05, 100, one_of_forty) > 0.99
 
 
+def test_one_in_n_and_one_is_allowed_where_the_most_alike_photos_are_the_limit() -> None:
+    """An honest sample passes the largest of 40 likenesses with a probability of 1 in 41."""
+    caught = dict.fromkeys(KINDS, 1.0)
+    apart, overlapping = (gate.Calibration(1.0, copy, caught, 1 / 40, 40, 10) for copy in (2.0, 1.0))
+    assert apart.allowed_share == 0.01 and overlapping.allowed_share == pytest.approx(1 / 41)
+    honest, copies = gate.chance_to_fail(0.0, 1000, overlapping), gate.chance_to_fail(0.2, 100, overlapping)
+    assert honest < 0.05 and copies > 0.99
+    assert gate.chance_to_fail(0.0, 1000, apart) > 0.5, "at 1 % most honest sets of that size would fail"
+
+
 def test_photos_too_alike_to_tell_copies_from_are_said() -> None:
     alike = np.repeat(TRAINING[:1], 10, 0) + np.random.default_rng(0).normal(size=(10, SIDE_PX, SIDE_PX))
     alike = np.clip(alike, 0, 255).round().astype(np.float32)

@@ -36,7 +36,7 @@ def command(
     lines = [
         f"{report.generator}: {'passes' if report.passes else 'FAILS'}. {report.copies} copies and "
         f"{report.near_copies} near-copies among {len(report.samples)} samples: {report.share:.1%} "
-        f"[{report.low:.1%}, {report.high:.1%}]; at most {report.allowed_share:.0%} is allowed.",
+        f"[{report.low:.1%}, {report.high:.1%}]; at most {report.allowed_share:.1%} is allowed.",
         f"of {report.planted} planted copies of each kind it catches: {caught}",
         f"of {report.honest_photos} honest photos it calls {report.false_alarms:.1%} copies",
         *(f"note: {note}" for note in report.notes),

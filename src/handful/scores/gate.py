@@ -39,7 +39,7 @@ FACTS = ScoreFacts(
     compares_with="training",
     needs="images",
     sees="novelty",
-    version=2,
+    version=3,
 )
 
 ALLOWED_SHARE = 0.01
@@ -70,10 +70,16 @@ class Calibration:
 
     @property
     def allowed_share(self) -> float:
-        """What a set may show: `ALLOWED_SHARE`, or as many honest photos as are called copies beyond doubt; an honest
-        generator shows no less."""
+        """What a set may show: `ALLOWED_SHARE`, or what an honest generator is expected to show where that is more.
+
+        That is as many honest photos as are called copies beyond doubt; and where planted copies are no more alike than
+        the most alike honest photos, whose likeness is then the limit, the one in n + 1 that passes the largest of n.
+        """
+        if not self.honest:
+            return ALLOWED_SHARE
         alarms = round(self.false_alarms * self.honest)
-        return max(ALLOWED_SHARE, share_limits(alarms, self.honest)[0] if self.honest else 0.0)
+        beyond_the_most = 1 / (self.honest + 1) if self.near_limit >= self.copy_limit else 0.0
+        return max(ALLOWED_SHARE, share_limits(alarms, self.honest)[0], beyond_the_most)
 
     @property
     def near_likeness(self) -> float:
