@@ -109,15 +109,6 @@ class Photos:
         likeness = _partial(*map(np.asarray, (x @ one, x @ rest, one @ rest, x @ x, one @ one, rest @ rest)))
         return Match(float(likeness), photo, down, -right if mirrored else right, mirrored)
 
-    def _gram(self, image: Images, down: int, right: int) -> npt.NDArray[np.float64]:
-        """Inner products of the photos, and last the image, over the area where it overlaps them."""
-        here, there = _overlap(down, image.shape[0]), _overlap(right, image.shape[1])
-        photos = self.fine[:, here[1], there[1]]
-        rows = np.concatenate([photos, image[None, here[0], there[0]]]).reshape(len(self.fine) + 1, -1)
-        rows = rows - rows.mean(1, keepdims=True)
-        gram: npt.NDArray[np.float64] = (rows @ rows.T).astype(np.float64)
-        return gram
-
 
 class _Search:
     """Finds the middle of an image, which a shift within reach leaves inside the frame, in each photo."""
