@@ -144,10 +144,14 @@ def keep_detail(images: Images, usable: Flags | None = None) -> Images:
         usable: (h, w), where not, nothing is taken from.
     """
     images = images.astype(np.float32)
-    weight = np.ones((1, 1, 1), np.float32) if usable is None else usable[None].astype(np.float32)
-    fine, slow = (
-        _gaussian(images * weight, sigma) / np.maximum(_gaussian(weight, sigma), 1e-3) for sigma in (_FINE_PX, _SLOW_PX)
-    )
+    if usable is None or usable.all():
+        fine, slow = (_gaussian(images, sigma) for sigma in (_FINE_PX, _SLOW_PX))
+    else:
+        weight = usable[None].astype(np.float32)
+        fine, slow = (
+            _gaussian(images * weight, sigma) / np.maximum(_gaussian(weight, sigma), 1e-3)
+            for sigma in (_FINE_PX, _SLOW_PX)
+        )
     detail: Images = fine - slow - (fine - slow).mean((1, 2), keepdims=True)
     return detail
 
