@@ -15,7 +15,7 @@ from handful.core.images import pixels_sha256
 from handful.features.image_set import ImageSet
 from handful.report.verdict import judge
 from handful.scores import gate
-from handful.scores.alike import Photos
+from handful.scores.alike import Photos, keep_detail
 from handful.scores.base import ImageSets
 from handful.scores.judge_copies import GateReport, gate_samples
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
@@ -69,6 +69,21 @@ def test_a_copy_of_each_kind_is_found_with_its_photo_and_no_new_photo_is_as_alik
     assert [match.photo for match in matches] == list(range(6))
     new = max(match.likeness for match in looked_for.match(station(2, 6)))
     assert min(match.likeness for match in matches) > new + 0.1
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_detail_is_what_two_gaussians_leave(masked: bool) -> None:
+    usable = station(1, 1)[0] > 60 if masked else np.ones((SIDE_PX, SIDE_PX), np.bool_)
+    assert masked == (not usable.all())
+    weight = usable.astype(np.float64)
+
+    def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+        return np.asarray(ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3))
+
+    photo = TRAINING[0].astype(np.float64)
+    fine, slow = (blurred(photo * weight, sigma) / np.maximum(blurred(weight, sigma), 1e-3) for sigma in (2, 8))
+    wanted = fine - slow - (fine - slow).mean()
+    assert np.allclose(keep_detail(TRAINING[:1], usable)[0], wanted, atol=1e-2)
 
 
 def test_shift_and_mirror_are_named(looked_for: Photos) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -157,8 +158,16 @@ def keep_detail(images: Images, usable: Flags | None = None) -> Images:
 
 
 def _gaussian(images: Images, sigma: float) -> Images:
-    blurred: Images = ndimage.gaussian_filter(images, (0, sigma, sigma), mode="nearest", truncate=3)
+    """As products with one matrix a side: at these sizes several times faster than sums over the kernel."""
+    blurred: Images = _kernel_matrix(images.shape[-2], sigma) @ images @ _kernel_matrix(images.shape[-1], sigma).T
     return blurred
+
+
+@lru_cache(maxsize=64)
+def _kernel_matrix(length: int, sigma: float) -> Images:
+    """(length, length): what each place takes from each; beyond the border the last value goes on."""
+    matrix = ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest", truncate=3)
+    return np.asarray(matrix, np.float32)
 
 
 def _partial(
