@@ -166,8 +166,8 @@ def _gaussian(images: Images, sigma: float) -> Images:
 @lru_cache(maxsize=64)
 def _kernel_matrix(length: int, sigma: float) -> Images:
     """(length, length): what each place takes from each; beyond the border the last value goes on."""
-    matrix = ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest", truncate=3)
-    return np.asarray(matrix, np.float32)
+    matrix: Products = ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest", truncate=3)
+    return matrix.astype(np.float32)
 
 
 def _partial(
