@@ -150,7 +150,7 @@ def keep_detail(images: Images, usable: Flags | None = None) -> Images:
     else:
         weight = usable[None].astype(np.float32)
         fine, slow = (
-            _gaussian(images * weight, sigma) / np.maximum(_gaussian(weight, sigma), 1e-3)
+            np.asarray(_gaussian(images * weight, sigma) / np.maximum(_gaussian(weight, sigma), 1e-3), np.float32)
             for sigma in (_FINE_PX, _SLOW_PX)
         )
     detail: Images = fine - slow - (fine - slow).mean((1, 2), keepdims=True)
@@ -159,8 +159,8 @@ def keep_detail(images: Images, usable: Flags | None = None) -> Images:
 
 def _gaussian(images: Images, sigma: float) -> Images:
     """As products with one matrix a side: at these sizes several times faster than sums over the kernel."""
-    blurred: Images = _kernel_matrix(images.shape[-2], sigma) @ images @ _kernel_matrix(images.shape[-1], sigma).T
-    return blurred
+    rows, columns = (_kernel_matrix(length, sigma) for length in images.shape[-2:])
+    return np.asarray(rows @ images @ columns.T, np.float32)
 
 
 @lru_cache(maxsize=64)
