@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from handful.core import registry
 from handful.core.artifacts import Score
@@ -73,7 +74,8 @@ class Bench:
         for name in names:
             try:
                 if isinstance(sets, ImageSets):
-                    score = score_images(name, sets, self.kept, self.device.type)
+                    with threadpool_limits(1, user_api="blas"):  # many small products: threads wait for each other
+                        score = score_images(name, sets, self.kept, self.device.type)
                 else:
                     score = registry.load("scores", name).score(sets)
             except UserError as error:

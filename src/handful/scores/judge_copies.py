@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from threadpoolctl import threadpool_limits
+
 from handful.core.artifacts import Artifact, DatasetManifest
 from handful.core.config import Settings
 from handful.core.decode import keep_out_of_photos
@@ -84,7 +86,8 @@ def gate_samples(
         )
     if out is not None and not (photos / DatasetManifest.file_name).exists():
         keep_out_of_photos(out, photos)
-    calibration, judged = judge_copies(drawn.images, known.training, known.heldout)
+    with threadpool_limits(1, user_api="blas"):  # images are spread over the cores already
+        calibration, judged = judge_copies(drawn.images, known.training, known.heldout)
     counts = {verdict: sum(one.verdict == verdict for one in judged) for verdict in ("copy", "near-copy")}
     m, found = len(judged), sum(counts.values())
     low, high = share_limits(found, m)
