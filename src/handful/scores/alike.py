@@ -163,7 +163,7 @@ def _gaussian(images: Images, sigma: float) -> Images:
     return np.asarray(rows @ images @ columns.T, np.float32)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)  # all overlaps of 128x96 px have 68; of whole frames these are 180 MB
 def _kernel_matrix(length: int, sigma: float) -> Images:
     """(length, length): what each place takes from each; beyond the border the last value goes on."""
     matrix: Products = ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, mode="nearest", truncate=3)
