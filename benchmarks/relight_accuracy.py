@@ -3,7 +3,8 @@
 A bead with a bent centre line and linked circles on a textured sheet is rendered under one lamp and even sky, and
 photographed with noise; it is relit to other directions and compared with a noiseless rendering under them. The height
 is known, taken from the mask (contact angle by best fit), or from shading under the stated light. Once the sheet is
-matt, as the model assumes, and once it is metal, as it does not.
+matt, and once it is metal: relit as if it were matt, with its finish known, and with its finish fitted to 8 photos of
+the part under other lights.
 
     python benchmarks/relight_accuracy.py [--scenes 4]
 """
@@ -14,6 +15,7 @@ import argparse
 import math
 import statistics
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -24,13 +26,18 @@ from handful.core.seeds import numpy_stream, torch_stream
 from handful.light.camera import Camera, expose, linearise
 from handful.light.fit import Scene, assumed_light, fit_light
 from handful.light.height import bead_height, shading_height
-from handful.light.photo_shape import TRIED_CONTACT_ANGLES_DEG
+from handful.light.photo_shape import best_contact_angle
 from handful.light.relight import Change, Relighter
 from handful.light.shade import Material, shade
+from handful.light.sheet import fit_finish
 from handful.light.sources import Light
 
 WIDTH, HEIGHT, PIXEL_MM, AMBIENT = 658, 490, 0.05, 0.3
 CAMERA = Camera(gain=0.85)
+FINISH = Material(albedo=0.25, roughness=0.4, f0=0.5)
+"""Of the metal sheet."""
+OTHERS = 8
+"""Photos of the same part under other lights, where the finish is fitted."""
 TURNS = ((30, 0), (-60, 10), (0, -12), (0, 20))
 """New lights: degrees of azimuth and elevation from that of the photo."""
 
@@ -39,7 +46,7 @@ class Truth:
     """One scene, decided by the seed: bead, texture, and the light of the photo."""
 
     def __init__(self, seed: int) -> None:
-        random = numpy_stream(seed, "relight accuracy")
+        self.seed, random = seed, numpy_stream(seed, "relight accuracy")
         y, x = np.mgrid[:HEIGHT, :WIDTH]
         bend, period = random.uniform(30, 80), random.uniform(100, 160)
         phase, half, contact = random.uniform(0, 6.28), random.uniform(24, 40), math.radians(random.uniform(35, 70))
@@ -62,6 +69,16 @@ class Truth:
         return shade(self.height, PIXEL_MM, material, [Light(azimuth_deg, elevation_deg)], AMBIENT).radiance[0]
 
 
+def others(truth: Truth, height: Tensor) -> Iterator[Scene]:
+    """The same part under other lights, from which the finish of its sheet is learnt, with the height as known."""
+    random = numpy_stream(truth.seed, "relight accuracy lights")
+    for place in range(OTHERS):
+        light = random.uniform(0, 360), random.uniform(25, 70)
+        codes = expose(truth.radiance(*light, metal=True), CAMERA, torch_stream(truth.seed, "other lights", place))
+        linear = linearise(codes, Camera(), torch.float64)
+        yield Scene(linear, codes >= 255, height, torch.from_numpy(truth.mask)[None], PIXEL_MM)
+
+
 def measure(seed: int, metal: bool) -> dict[str, list[float]]:
     """PSNRs over the new lights, by where the height came from; 'not relit' is the photo as it was."""
     truth = Truth(seed)
@@ -69,30 +86,45 @@ def measure(seed: int, metal: bool) -> dict[str, list[float]]:
     photo = expose(truth.radiance(truth.azimuth, truth.elevation, metal), CAMERA, random)
     linear, raised = linearise(photo, Camera(), torch.float64), torch.from_numpy(truth.mask)[None]
 
-    def scene(height: Tensor) -> Scene:
-        return Scene(linear, photo >= 255, height, raised, PIXEL_MM)
+    def scene(height: Tensor, sheet: Material | None = None) -> Scene:
+        return Scene(linear, photo >= 255, height, raised, PIXEL_MM, sheet)
 
-    known = scene(truth.height)
-    relighters = {"known height": Relighter(known, fit_light(known))}
-    tried = [scene(bead_height(truth.mask, angle, PIXEL_MM)) for angle in TRIED_CONTACT_ANGLES_DEG]
-    light, best = min(((fit_light(one), one) for one in tried), key=lambda pair: pair[0].loss)
-    relighters["height from mask"] = Relighter(best, light)
+    def masked(angle: float, sheet: Material | None) -> Scene:
+        return scene(bead_height(truth.mask, angle, PIXEL_MM), sheet)
+
+    def fitted(height: Tensor) -> Material | None:
+        finish = fit_finish([fit_light(one) for one in others(truth, height)]).finish
+        return None if finish is None else finish.material()
+
+    finishes: list[tuple[str, Material | None, Material | None]] = [("", None, None)]
+    if metal:
+        angle = best_contact_angle(lambda angle: fit_light(masked(angle, None)).loss)
+        finishes.append((", finish known", FINISH, FINISH))
+        cap = bead_height(truth.mask, angle, PIXEL_MM)
+        finishes.append((", finish fitted", fitted(truth.height), fitted(cap)))
+    relighters = {}
+    for words, known, from_mask in finishes:
+        one = scene(truth.height, known)
+        relighters[f"known height{words}"] = Relighter(one, fit_light(one))
+        best = best_contact_angle(lambda angle, sheet=from_mask: fit_light(masked(angle, sheet)).loss)
+        one = masked(best, from_mask)
+        relighters[f"height from mask{words}"] = Relighter(one, fit_light(one))
     shaped = scene(shading_height(linear, truth.azimuth, truth.elevation, PIXEL_MM))
     relighters["shape from shading"] = Relighter(shaped, assumed_light(truth.azimuth, truth.elevation))
 
-    found: dict[str, list[float]] = {name: [] for name in ("not relit", *relighters)}
+    ratios: dict[str, list[float]] = {name: [] for name in ("not relit", *relighters)}
     for turn, rise in TURNS:
         azimuth, elevation = (truth.azimuth + turn) % 360, truth.elevation + rise
         wanted = expose(truth.radiance(azimuth, elevation, metal), CAMERA)
-        found["not relit"].append(peak_ratio_db(photo, wanted))
+        ratios["not relit"].append(peak_ratio_db(photo, wanted))
         for name, relighter in relighters.items():
             relit = expose(relighter.relight(Change(azimuth, elevation)), Camera())
-            found[name].append(peak_ratio_db(relit, wanted))
+            ratios[name].append(peak_ratio_db(relit, wanted))
     identity = max(
         int((expose(relighter.relight(Change()), Camera()) - photo).abs().max()) for relighter in relighters.values()
     )
-    found["identity, grey levels"] = [float(identity)]
-    return found
+    ratios["identity, grey levels"] = [float(identity)]
+    return ratios
 
 
 def peak_ratio_db(first: Tensor, second: Tensor) -> float:

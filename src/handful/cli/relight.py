@@ -28,6 +28,9 @@ def command(
     photo_azimuth: Annotated[float | None, typer.Option(help="Light in the photo, where known; else fitted.")] = None,
     photo_elevation: Annotated[float | None, typer.Option(help="Light in the photo, where known.")] = None,
     contact_angle: Annotated[float | None, typer.Option(help="Of the bead, 5 to 120; left out: fitted.")] = None,
+    sheet: Annotated[
+        str, typer.Option(help="matt; fit: found from photos under many lights; or ALBEDO,F0,ROUGHNESS.")
+    ] = "matt",
     pixel_mm: Annotated[float, typer.Option(help="Side of a pixel on the part.")] = 0.05,
     gamma: Annotated[float | None, typer.Option(help="Of the camera; 2.2 for 8 bit, else 1.")] = None,
     bit_depth: options.BitDepth = None,
@@ -41,6 +44,7 @@ def command(
     from handful.light.envelope import parse_range
     from handful.light.relit_photos import relight_photos
     from handful.light.relit_records import RelightSettings
+    from handful.light.sheet import parse_finish
 
     ranges = {"azimuth": azimuth, "elevation": elevation, "gain": gain, "falloff": falloff}
     wishes = {name: None if text is None else parse_range(name, text) for name, text in ranges.items()}
@@ -54,6 +58,7 @@ def command(
         "photo_azimuth_deg": photo_azimuth,
         "photo_elevation_deg": photo_elevation,
         "contact_angle_deg": contact_angle,
+        "sheet": sheet if sheet in ("matt", "fit") else parse_finish(sheet).model_dump(),
         "pixel_mm": pixel_mm,
         "height_unit_mm": height_unit_mm,
         "gamma": gamma,

@@ -1,6 +1,7 @@
 """The light of one photo: the one under which a height field of known or assumed shape looks most like it.
 
-photo = albedo of the region * (lamp + ambient) + gloss, in linear light. Every region has a free albedo.
+photo = albedo of the region * (lamp + ambient) + gloss, in linear light. Every region has a free albedo; a sheet that
+is not matt has a free brightness instead.
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from handful.core.errors import UserError
-from handful.light.reflect import ggx, lambert
-from handful.light.shadow import ambient_occlusion, cast_shadow
+from handful.light.layers import Layers, mirrored_sky, shade_layers
+from handful.light.shade import Material
+from handful.light.shadow import ambient_occlusion
 from handful.light.shape import check_height, height_to_normals
 from handful.light.sources import Light
 
-FIT_PX = 96
-"""Long side at which the light of a photo is fitted."""
+TRIAL_PX, FIT_PX = 96, 256
+"""Long sides at which lights are tried, and at which the best of them is fitted: averaged slopes lead it astray."""
 ELEVATIONS_DEG = (5.0, 90.0)
 LEAST_EXPLAINED = 0.3
 EQUALLY_GOOD = 1.1
 """Azimuths whose misfit is within this factor of the best cannot be told from it."""
 LEAST_LIGHT = 1e-4
 
-_ROUGHNESS, _F0 = 0.2, 0.04  # wet sealant
 _AZIMUTHS = range(0, 360, 30)
 _ELEVATIONS = (15, 30, 45, 60, 75)
 _AMBIENTS = (0.05, 0.3, 1.0)
+_FOOT_PX, _BESIDE = 2, 0.08
+"""The sheet is looked at from so many pixels beside the bead, where no slope of its foot is mixed in, to this share of
+the long side."""
 _HUBER = 1.345
 _MOST_EVALUATIONS = 60
 
@@ -47,6 +51,10 @@ class FittedLight:
     """Radiance of the even sky, relative to the lamp."""
     gloss: float
     """Strength of the gloss on the raised part."""
+    bead: float
+    """Strength of the matt layer on the raised part: its albedo times the lamp, in the photo's units."""
+    sheet: float
+    """Strength of the layers of the sheet beside it."""
     misfit: float
     """Median of |photo / model - 1| where it was fitted."""
     explained: float
@@ -73,6 +81,8 @@ class Scene:
     raised: Tensor
     """(1, h, w) bool: the bead; it has an albedo of its own, and the gloss."""
     pixel_mm: float
+    sheet: Material | None = None
+    """Finish of what is not raised; its albedo and f0 count relative to each other. None is matt."""
 
     def __post_init__(self) -> None:
         size = self.photo.shape[-2:]
@@ -97,8 +107,7 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
     """
     check_range("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
     check_range("elevation of the photo", elevation_deg, *ELEVATIONS_DEG, "degrees")
-    small = _Fit.of(scene)
-    trials = []
+    small, trials = _Fit.of(scene, TRIAL_PX), []
     for azimuth in [azimuth_deg] if azimuth_deg is not None else _AZIMUTHS:
         for elevation in [elevation_deg] if elevation_deg is not None else _ELEVATIONS:
             layers = small.layers(azimuth, elevation, shadows=False)
@@ -109,6 +118,8 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
     free = [azimuth_deg is None, elevation_deg is None, True]
     start = np.array([best[1], best[2], np.log(best[3])])
 
+    fine = _Fit.of(scene, FIT_PX)
+
     def light(point: npt.NDArray[np.float64]) -> tuple[float, float, float]:
         """The free parts of (azimuth, elevation, logarithm of ambient) filled in."""
         full = start.copy()
@@ -117,22 +128,24 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
 
     def misfit(point: npt.NDArray[np.float64]) -> float:
         azimuth, elevation, ambient = light(point)
-        return small.misfit(small.layers(azimuth, elevation), ambient)
+        return fine.misfit(fine.layers(azimuth, elevation), ambient)
 
     steps = np.diag([12.0, 7.0 if best[2] < 70 else -7.0, 0.5])[free][:, free]
     simplex = start[free] + np.concatenate([np.zeros((1, sum(free))), steps])
     options = {"initial_simplex": simplex, "maxfev": _MOST_EVALUATIONS, "xatol": 0.3, "fatol": 1e-4}
     found = minimize(misfit, start[free], method="Nelder-Mead", options=options)
     azimuth, elevation, ambient = light(found.x)
-    model, gloss = small.model(small.layers(azimuth, elevation), ambient)
-    relative = ((small.photo - model).abs() / model.clamp(min=LEAST_LIGHT))[small.wanted]
-    raised = small.photo[small.regions[0]]
-    missed, uneven = (raised - model[small.regions[0]]).abs().mean(), (raised - raised.median()).abs().mean()
+    model, (bead, gloss), sheet = fine.model(fine.layers(azimuth, elevation), ambient)
+    relative = ((fine.photo - model).abs() / model.clamp(min=LEAST_LIGHT))[fine.wanted]
+    raised = fine.photo[fine.regions[0]]
+    missed, uneven = (raised - model[fine.regions[0]]).abs().mean(), (raised - raised.median()).abs().mean()
     return FittedLight(
         azimuth_deg=azimuth % 360,
         elevation_deg=elevation,
         ambient=ambient,
         gloss=gloss,
+        bead=bead,
+        sheet=sheet,
         misfit=float(relative.median()),
         explained=1 - float(missed / uneven.clamp(min=1e-12)),
         azimuths_as_good_deg=tuple(as_good),
@@ -148,24 +161,10 @@ def assumed_light(azimuth_deg: float, elevation_deg: float) -> FittedLight:
     """
     check_range("azimuth of the photo", azimuth_deg, -360, 360, "degrees")
     check_range("elevation of the photo", elevation_deg, ELEVATIONS_DEG[0], 85, "degrees")
+    unknown = float("nan")
     return FittedLight(
-        azimuth_deg % 360, elevation_deg, 0.3, 0.0, float("nan"), float("nan"), (), given=True, loss=float("nan")
+        azimuth_deg % 360, elevation_deg, 0.3, 0.0, unknown, unknown, unknown, unknown, (), given=True, loss=unknown
     )
-
-
-def shade_layers(
-    normals: Tensor, height_mm: Tensor, pixel_mm: float, azimuth_deg: float, elevation_deg: float, shadows: bool = True
-) -> tuple[Tensor, Tensor]:
-    """White matt shading and gloss of wet sealant under one distant lamp of strength 1, each (1, 1, h, w).
-
-    As `shade.shade`, without the ambient light, which does not depend on the lamp and costs most.
-    """
-    lamp = Light(azimuth_deg, elevation_deg)
-    direction, strength = lamp.incidence(height_mm, pixel_mm)
-    if shadows:
-        strength = strength * cast_shadow(height_mm, pixel_mm, lamp)
-    view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    return strength * lambert(normals, direction), strength * ggx(normals, direction, view, _ROUGHNESS, _F0)
 
 
 @dataclass(frozen=True)
@@ -177,13 +176,15 @@ class _Fit:
     pixel_mm: float
     normals: Tensor  # (1, 3, h, w)
     sky: Tensor  # (h, w)
+    sheet: Material | None
+    mirrored: Tensor  # (h, w): the sky in the sheet
     regions: tuple[Tensor, ...]  # (h, w) bool: raised, then its surroundings
     wanted: Tensor  # (h, w) bool: all regions together
 
     @classmethod
-    def of(cls, scene: Scene) -> _Fit:
+    def of(cls, scene: Scene, long_side_px: int) -> _Fit:
         height, width = scene.photo.shape[-2:]
-        factor = min(1.0, FIT_PX / max(height, width))
+        factor = min(1.0, long_side_px / max(height, width))
         size = max(2, round(height * factor)), max(2, round(width * factor))
 
         def shrink(plane: Tensor) -> Tensor:
@@ -193,26 +194,31 @@ class _Fit:
         height_mm = shrink(scene.height_mm[0])[None, None]
         raised = shrink(scene.raised)
         known = shrink(scene.clipped) == 0
-        beside = torch.from_numpy(binary_dilation((raised > 0).numpy(), iterations=max(2, round(0.06 * max(size)))))
-        regions = (raised >= 1) & known, beside & (raised <= 0) & known
-        if not int(regions[0].sum()) > 10:
+        foot, beside = (
+            torch.from_numpy(binary_dilation((raised > 0).numpy(), iterations=reach))
+            for reach in (_FOOT_PX, max(_FOOT_PX + 1, round(_BESIDE * max(size))))
+        )
+        regions = (raised >= 1) & known, beside & ~foot & known
+        usable = int(regions[0].sum())
+        if usable <= 10:
             raise UserError(
-                f"Of the raised part {int(regions[0].sum())} pixels (at {FIT_PX} px) are neither clipped nor edge.",
+                f"Of the raised part {usable} pixels (at {long_side_px} px) are neither clipped nor edge.",
                 "More than 10 are needed to fit the light.",
                 "Give another mask or height, a photo with less exposure, or state the light of the photo.",
             )
         pixel_mm = scene.pixel_mm * width / size[1]
         photo = shrink(scene.photo.double().mean(0, keepdim=True))
-        sky = ambient_occlusion(height_mm, pixel_mm)[0, 0]
+        sky = ambient_occlusion(height_mm, pixel_mm)
         normals = height_to_normals(height_mm, pixel_mm)
-        return cls(photo, height_mm, pixel_mm, normals, sky, regions, regions[0] | regions[1])
+        mirrored = mirrored_sky(sky, normals, scene.sheet)[0, 0]
+        wanted = regions[0] | regions[1]
+        return cls(photo, height_mm, pixel_mm, normals, sky[0, 0], scene.sheet, mirrored, regions, wanted)
 
-    def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> tuple[Tensor, Tensor]:
-        """Matt shading without ambient light, and gloss, each (h, w)."""
-        planes = shade_layers(self.normals, self.height_mm, self.pixel_mm, azimuth_deg, elevation_deg, shadows)
-        return planes[0][0, 0], planes[1][0, 0]
+    def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> Layers:
+        lamp = Light(azimuth_deg, elevation_deg)
+        return shade_layers(self.normals, self.height_mm, self.pixel_mm, lamp, self.sheet, shadows)
 
-    def misfit(self, layers: tuple[Tensor, Tensor], ambient: float) -> float:
+    def misfit(self, layers: Layers, ambient: float) -> float:
         """Huber's loss of the best albedos and gloss under a light, in units of a tenth of each region's brightness."""
         total = 0.0
         for _, left_over, wanted, _ in self._solve(layers, ambient):
@@ -220,20 +226,27 @@ class _Fit:
             total += float(torch.where(size < 1, size**2 / 2, size - 0.5).sum())
         return total / int(self.wanted.sum())
 
-    def model(self, layers: tuple[Tensor, Tensor], ambient: float) -> tuple[Tensor, float]:
-        """The picture (h, w) under a light with the best albedos, and the strength of the gloss."""
-        picture, gloss = torch.ones_like(self.photo), 0.0
+    def model(self, layers: Layers, ambient: float) -> tuple[Tensor, tuple[float, float], float]:
+        """The picture (h, w) under a light at best, the strengths of matt and gloss on the bead, that of the sheet."""
+        picture, bead, sheet = torch.ones_like(self.photo), (0.0, 0.0), 0.0
         for place, (region, left_over, wanted, strengths) in enumerate(self._solve(layers, ambient)):
             picture[region] = wanted - left_over
-            gloss = float(strengths[1]) if place == 0 else gloss
-        return picture, gloss
+            if place == 0:
+                bead = float(strengths[0]), float(strengths[1])
+            else:
+                sheet = float(strengths[0])
+        return picture, bead, sheet
 
-    def _solve(self, layers: tuple[Tensor, Tensor], ambient: float) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """For each region: itself, what the best fit leaves over, what was wanted, (albedo, gloss)."""
-        matt, gloss = layers[0] + ambient * self.sky, layers[1]
-        for place, region in enumerate(self.regions):
+    def _solve(self, layers: Layers, ambient: float) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """For each region: itself, what the best fit leaves over, what was wanted, strengths of its two layers."""
+        matt = layers.matt[0, 0] + ambient * self.sky
+        beside = matt
+        if self.sheet is not None:
+            beside = self.sheet.albedo * matt + layers.sheen[0, 0] + ambient * self.mirrored
+        wet = layers.wet[0, 0]
+        for region, first, second in zip(self.regions, (matt, beside), (wet, torch.zeros_like(wet)), strict=True):
             if region.any():
-                both = torch.stack([matt[region], gloss[region] * (place == 0)])
+                both = torch.stack([first[region], second[region]])
                 wanted = self.photo[region]
                 strengths = _non_negative(both, wanted)
                 yield region, wanted - strengths @ both, wanted, strengths

@@ -5,7 +5,8 @@ matt shading under the new light to that under the fitted one; the gloss gets th
 the ratio is 1 the photo stays as it is, clipped pixels stay in any case, and where the model does not fit the photo
 the change of direction fades out.
 
-What it ignores: light from bead to sheet and back, light inside a translucent bead, and that metal is not matt.
+What it ignores: light from bead to sheet and back, light inside a translucent bead, and that metal is not matt unless
+its finish is known (`sheet.py`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from handful.light.fit import ELEVATIONS_DEG, LEAST_LIGHT, FittedLight, Scene, check_range, shade_layers
+from handful.light.fit import ELEVATIONS_DEG, LEAST_LIGHT, FittedLight, Scene, check_range
+from handful.light.layers import mirrored_sky, shade_layers
 from handful.light.shadow import ambient_occlusion
 from handful.light.shape import height_to_normals
+from handful.light.sources import Light
 
 RATIO_LIMITS = (0.2, 5.0)
 """The ratio of shadings is kept within these."""
@@ -51,7 +54,7 @@ class Relighter:
     def __init__(self, scene: Scene, light: FittedLight) -> None:
         self.scene, self.light = scene, light
         self.normals = height_to_normals(scene.height_mm, scene.pixel_mm)
-        self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)[0]
+        self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)
         self.matt, self.gloss = self._layers(light.azimuth_deg, light.elevation_deg)
         self.residual = self._residual()
         """(1, h, w): slow part of |log(photo / model)|, of the mean over the channels."""
@@ -74,8 +77,15 @@ class Relighter:
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
         """Matt shading of a white surface and gloss, each (1, h, w)."""
-        matt, gloss = shade_layers(self.normals, self.scene.height_mm, self.scene.pixel_mm, azimuth_deg, elevation_deg)
-        return matt[0] + self.light.ambient * self.sky, self.light.gloss * gloss[0] * self.scene.raised
+        scene, lamp = self.scene, Light(azimuth_deg, elevation_deg)
+        layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamp, scene.sheet)
+        gloss = self.light.gloss * layers.wet[0]
+        if scene.sheet is not None:
+            sheen = layers.sheen + self.light.ambient * mirrored_sky(self.sky, self.normals, scene.sheet)
+            gloss = torch.where(scene.raised, gloss, self.light.sheet * sheen[0])
+        else:
+            gloss = gloss * scene.raised
+        return layers.matt[0] + self.light.ambient * self.sky[0], gloss
 
     def _residual(self) -> Tensor:
         grey = self.scene.photo.double().mean(0, keepdim=True)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from handful.core.seeds import numpy_stream
 from handful.core.workspace import write_atomically
 from handful.light.envelope import Envelope, azimuth_range, value_range
 from handful.light.field import StationField, check_saturation, fit_station_field
-from handful.light.fit import LEAST_EXPLAINED, FittedLight
+from handful.light.fit import FittedLight
 from handful.light.photo_files import PhotoFile, read_photos
-from handful.light.photo_shape import choose_contact_angle, photo_light, photo_scene, shape_note
+from handful.light.photo_shape import find_lights
 from handful.light.relight import FALLOFFS, GAINS, Change, Relighter, scale_light
 from handful.light.relit_records import RelightSettings, RelitRow, RelitSet
 
@@ -61,6 +62,12 @@ def relight_photos(
     notes = [] if field.view.shared else [f"No shared view. {field.view.words()}"]
 
     known = masks is not None or heights is not None or settings.photo_azimuth_deg is not None
+    if settings.sheet != "matt" and masks is None and heights is None:
+        raise UserError(
+            "The finish of the sheet was given or asked for, and nothing says where the sheet is.",
+            "It needs --mask (of the bead) or --height.",
+            "Give one of them, or leave --sheet out.",
+        )
     turned = settings.azimuth_deg is not None or settings.elevation_deg is not None
     if turned and not known:
         raise UserError(
@@ -70,27 +77,18 @@ def relight_photos(
         )
     if settings.count is not None and not known:
         notes.append("The direction of light is left as it is: without mask, height or photo light no shape is known.")
-    angle = choose_contact_angle(photos, settings)
-    lights: list[FittedLight | None] = [None] * len(photos)
-    if known:
-        lights = [photo_light(photo, photo_scene(photo, settings, angle), settings) for photo in photos]
-        guessed = [photo.name for photo, light in zip(photos, lights, strict=True) if light and _is_guess(light)]
-        if guessed:
-            notes.append(
-                f"Of {len(guessed)} photo(s) the direction of light is a guess: it explains less than "
-                f"{LEAST_EXPLAINED:.0%} of the bead's unevenness, for example of {guessed[0]}."
-            )
-        notes += [note] if (note := shape_note(photos, settings, angle)) is not None else []
-    found = _found(field, fields, [light for light in lights if light is not None])
+    shown = find_lights(photos, settings) if known else None
+    notes += shown.notes if shown else ()
+    found = _found(field, fields, shown.lights if shown else ())
     if settings.count is not None:
         _check_not_a_point(settings, found)
 
     run = fingerprint([settings.model_dump(mode="json"), [pixels_sha256(photo.codes) for photo in photos]])
     rows = []
     if settings.wants_photos:
-        for place, (photo, light) in enumerate(zip(photos, lights, strict=True)):
+        for place, photo in enumerate(photos):
             # One photo's planes at a time: a folder of large photos must fit in memory
-            relighter = None if light is None else Relighter(photo_scene(photo, settings, angle), light)
+            relighter = Relighter(shown.scene(photo, settings), shown.lights[place]) if shown else None
             own = float(field.gains[place]), _falloff(fields[place])
             rows += _relight_one(photo, relighter, settings, found, own, out, run, place)
     _write_maps(field, out / "light")
@@ -103,9 +101,10 @@ def relight_photos(
         station=tuple(field.words()),
         found=found,
         made=_made(rows, field, fields, photos) if rows else None,
-        lights={
-            photo.name: _light_row(light) for photo, light in zip(photos, lights, strict=True) if light is not None
-        },
+        lights={photo.name: _light_row(light) for photo, light in zip(photos, shown.lights, strict=True)}
+        if shown
+        else {},
+        sheet=shown.finish if shown else None,
         notes=tuple(notes),
         files=tuple(row.file for row in rows),
         extrapolated=sum(bool(row.outside) for row in rows),
@@ -211,7 +210,7 @@ def _falloff(plane: Tensor) -> float:
     return 1 - float(plane[:: max(1, height - 1), :: max(1, width - 1)].mean() / plane[height // 2, width // 2])
 
 
-def _found(field: StationField, fields: Tensor, lights: list[FittedLight]) -> Envelope:
+def _found(field: StationField, fields: Tensor, lights: Sequence[FittedLight]) -> Envelope:
     return Envelope(
         photos=len(fields),
         azimuth_deg=azimuth_range([light.azimuth_deg for light in lights]) if lights else None,
@@ -232,10 +231,6 @@ def _made(rows: list[RelitRow], field: StationField, fields: Tensor, photos: lis
         gain=value_range([row.gain * float(field.gains[place[row.photo]]) for row in rows]),
         falloff=value_range([1 - (1 - row.falloff) * (1 - _falloff(fields[place[row.photo]])) for row in rows]),
     )
-
-
-def _is_guess(light: FittedLight) -> bool:
-    return light.explained < LEAST_EXPLAINED  # False for a light that was stated: its share is not a number
 
 
 def _light_row(light: FittedLight) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from handful.core.config import Settings
 from handful.light.envelope import Envelope, Range
+from handful.light.sheet import Finish
 
 
 class RelightSettings(Settings):
@@ -29,7 +30,9 @@ class RelightSettings(Settings):
     """Of the light in the photos where it is known; None fits it to the bead."""
     photo_elevation_deg: float | None = None
     contact_angle_deg: float | None = None
-    """Of a bead known by its mask; None takes the one of 30, 45, 60 and 75 that fits best."""
+    """Of a bead known by its mask; None takes the one that fits best."""
+    sheet: Finish | Literal["matt", "fit"] = "matt"
+    """Finish of what lies beside the bead; fit finds it from photos under several lights."""
     pixel_mm: float = Field(0.05, gt=0)
     """Side of a pixel on the part."""
     height_unit_mm: float = Field(0.0002, gt=0)
@@ -81,6 +84,8 @@ class RelitSet(Settings):
     made: Envelope | None
     lights: dict[str, dict[str, Any]]
     """Fitted light of each photo whose shape is known."""
+    sheet: Finish | None
+    """Finish of the sheet that was used; None is matt."""
     notes: tuple[str, ...]
     files: tuple[str, ...]
     extrapolated: int
