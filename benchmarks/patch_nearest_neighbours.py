@@ -37,7 +37,7 @@ from handful.generators.gpdm import Gpdm, GpdmSettings
 from handful.generators.gpdm_parts.matching import draw_kernels, gradient, measure_target
 from handful.generators.gpnn import Gpnn, GpnnSettings
 from handful.generators.gpnn_parts.patches import fold_patches, to_patches
-from handful.generators.gpnn_parts.search import FAR_AXES, NEAR_AXES, Basis, nearest
+from handful.generators.gpnn_parts.search import Basis, nearest
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.warp import Warp, WarpSettings
 from handful.sealer.station import render_station
@@ -111,9 +111,8 @@ def compare_gpnn(photo: Tensor, seed: int) -> dict[str, Any]:
                 keys: Tensor = keys,
                 basis: Basis = basis,
                 before: tuple[Tensor | None, Tensor | None] = (places, queried),
-                axes: int = NEAR_AXES if number else FAR_AXES,
             ) -> tuple[Tensor, Tensor]:
-                described, known = basis.describe(queries, axes), basis.describe(keys, axes)
+                described, known = basis.describe(queries), basis.describe(keys)
                 nearest_query, distances = nearest(known, described, guess=before[1])
                 weights = 1 / (settings.alpha * keys.shape[1] + distances)
                 return nearest(described, known, weights, before[0])[0], nearest_query

@@ -90,6 +90,29 @@ def test_keys_that_are_all_but_flat_are_found_by_queries_that_are_not() -> None:
     torch.testing.assert_close(distances, wanted.amin(1), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("grain", [1e-4, 0.05])
+def test_neighbours_far_nearer_than_patches_are_long_are_found_among_many(grain: float) -> None:
+    """In float32 products of patches lose their differences where all of a photo's flat part is alike."""
+    random = torch.Generator().manual_seed(0)
+    flat = torch.tensor([0.9, -0.9]).repeat_interleave(400)[:, None]
+    queries, keys = (flat + grain * torch.randn(800, 49, generator=random) for _ in range(2))
+    weights = torch.rand(800, generator=random) + 0.5
+    basis = Basis(keys)
+    found, least = nearest(basis.describe(queries), basis.describe(keys), weights)
+    distances = torch.cdist(queries.double(), keys.double()).square() * weights
+    taken = distances.gather(1, found[:, None])[:, 0]
+    assert (taken / distances.amin(1)).max() < 1 + 1e-3  # centred values are rounded to 6e-8 where they differ by 1e-4
+    torch.testing.assert_close(least.double(), taken, rtol=2e-3, atol=0)
+
+
+def test_a_guess_that_is_a_copy_is_kept() -> None:
+    photo = torch.full((1, 1, 12, 12), 0.3)
+    patches = Basis(to_patches(picture(12, 12, 1), 7)).describe(to_patches(photo, 7))
+    guess = torch.arange(len(patches)).flip(0)
+    found, least = nearest(patches, patches, guess=guess)
+    assert torch.equal(found, guess) and (least == 0).all()
+
+
 def test_a_key_that_rounding_excludes_is_still_found_where_it_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handful.generators.gpnn_parts.search._SHRINK", 2.0)  # bounds far above the distances
     photo = picture(20, 24, 1)

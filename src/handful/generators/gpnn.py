@@ -29,7 +29,7 @@ from handful.generators.controls import Canvas, Indices
 from handful.generators.gpnn_parts.levels import Size, check_patch, check_photo, level_sizes, sizes_drawn
 from handful.generators.gpnn_parts.patches import fold_patches, to_patches
 from handful.generators.gpnn_parts.region import check_region, free_patches, outside_mean, shrink_region, side_by_side
-from handful.generators.gpnn_parts.search import FAR_AXES, NEAR_AXES, Basis, nearest
+from handful.generators.gpnn_parts.search import Basis, nearest
 from handful.generators.layers import PhotoBank
 from handful.generators.singan_parts.pyramid import resize
 
@@ -166,12 +166,12 @@ class Gpnn(Generator):
         values = to_patches(values_images, patch_px)[slice(None) if free is None else free]
         basis = Basis(values)
         first_keys = to_patches(keys_images, patch_px)[slice(None) if free is None else free]
-        keys = basis.describe(first_keys, FAR_AXES)
+        keys = basis.describe(first_keys)
         alpha = self.settings.alpha * values.shape[1]  # distances are sums here
         places: Tensor | None = None
         nearest_query: Tensor | None = None
         for number in range(self.settings.passes):
-            queries = basis.describe(to_patches(image, patch_px), NEAR_AXES if number else FAR_AXES)
+            queries = basis.describe(to_patches(image, patch_px))
             nearest_query, distances = nearest(keys, queries, guess=nearest_query)
             chosen, _ = nearest(queries, keys, 1 / (alpha + distances), guess=places)
             if places is not None and torch.equal(chosen, places):
@@ -180,7 +180,7 @@ class Gpnn(Generator):
             if inside is not None:
                 image = torch.where(inside, image, values_images)
             if number == 0:
-                keys = basis.describe(values, NEAR_AXES)
+                keys = basis.describe(values)
                 if keys_images is not values_images:
                     places = nearest_query = None  # neighbours among blurred keys are poor guesses among sharp ones
         return image

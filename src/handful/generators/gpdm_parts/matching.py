@@ -64,26 +64,39 @@ def gradient(image: Tensor, target: Target) -> Tensor:
     projections = project(image, target.kernels)
     if target.ordered is None:
         places = _bins(projections, target.low, target.bins_a_unit, target.below.shape[1])
-        more_below = target.below - _below(places, target.below.shape[1])
-        signs = more_below.sign_().to(projections).flatten()[places]
+        more_below = (target.below - _below(places, target.below.shape[1])).to(image)
+        signs = more_below.sign_().flatten().index_select(0, places.flatten()).view(places.shape)
     else:
         ordered, order = projections.sort(1)
         signs = torch.empty_like(projections).scatter_(1, order, (ordered - _as_many(target.ordered, ordered)).sign_())
-    columns = target.kernels.flatten(1).T @ signs  # (c p p, patches)
-    folded = F.fold(columns[None], tuple(image.shape[2:]), tuple(target.kernels.shape[2:]))
-    return folded / signs.numel()
+    return _lay(signs, target.kernels, image.shape[2]).div_(signs.numel())
+
+
+def _lay(signs: Tensor, kernels: Tensor, height: int) -> Tensor:
+    """The image (1, c, height, w) that is the sum of the kernels (k, c, p, p) at every place, times their signs (k, n)
+    there."""
+    (count, channels, patch_px, _), rows = kernels.shape, height - kernels.shape[2] + 1
+    # each row of the kernels by a convolution along the image's rows, then the rows one below the other
+    flipped = kernels.permute(2, 1, 0, 3).reshape(patch_px * channels, count, 1, patch_px).flip(3)
+    laid = F.conv2d(signs.view(1, count, rows, -1), flipped, padding=(0, patch_px - 1))
+    laid = laid.view(patch_px, channels, rows, -1)
+    image = laid.new_zeros(1, channels, height, laid.shape[3])
+    for down in range(patch_px):
+        image[0, :, down : down + rows] += laid[down]
+    return image
 
 
 def _bins(projections: Tensor, low: Tensor, bins_a_unit: Tensor, bins: int) -> Tensor:
     """The bin of each projection (k, n), numbered through all kernels; 1 to bins - 2 within the target's range."""
-    places = ((projections - low) * bins_a_unit).add_(1).clamp_(0, bins - 1).to(torch.int64)
+    # in the projections' own memory: fresh memory would cost as much as each of these
+    places = projections.sub_(low).mul_(bins_a_unit).add_(1).clamp_(0, bins - 1).to(torch.int64)
     return places.add_(torch.arange(0, len(projections) * bins, bins, device=places.device)[:, None])
 
 
 def _below(places: Tensor, bins: int) -> Tensor:
     """Share of the values below each bin and half of those in it, (k, bins)."""
     count = torch.bincount(places.flatten(), minlength=len(places) * bins).view(-1, bins)
-    return (count.cumsum(1) * 2 - count).to(torch.float64) / (2 * places.shape[1])
+    return count.cumsum(1).mul_(2).sub_(count).to(torch.float64).div_(2 * places.shape[1])
 
 
 def _as_many(ordered: Tensor, like: Tensor) -> Tensor:

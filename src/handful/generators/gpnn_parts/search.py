@@ -3,8 +3,8 @@
 Patches are rotated onto the principal axes of one set. Their first d coordinates and the length of the rest make a
 vector of d + 1 numbers, and the squared distance of two such vectors is a lower bound of the patches' own (the rests
 differ by at least the difference of their lengths). So one thin matrix product bounds all pairs from below, and only
-pairs whose bound lies below the distance of a pair already known are measured in full. Nothing is approximate but the
-rounding of float32.
+pairs whose bound lies below the distance of a pair already known are measured in full: one by one where they are few,
+else by products. Nothing is approximate but the rounding of float32.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-FAR_AXES, NEAR_AXES = 31, 15
-"""Principal axes of the bound: many where queries are far from all keys, so that it excludes enough; few where they are
-near, so that it is cheap. With the rest's length, and what makes a distance of a product, 3 columns more."""
+_AXES = 13
+"""Principal axes of the bound: more exclude more, and cost more. With the rest's length, and what makes a distance of a
+product, 3 columns more."""
 _BLOCK_BYTES = 4_000_000
 """Of bounds at once, so that they stay in a core's cache."""
 _GROUP = 32
 """Neighbouring columns; they are looked at one by one only where the least bound among them is low enough."""
-_MOST_PAIRS = 64
-"""Pairs a row beyond which measuring all of a block by a product is cheaper."""
 _PAIRS_AT_ONCE = 4_096
+_PAIR, _KEY = 30, 25
+"""What measuring a pair alone costs, and fetching a key for a block of rows, in distances by a product."""
+_SAME = 1e-11
+"""Squared distance below which patches are the same but for the rounding of values of about 1."""
 _SHRINK, _ENLARGE = 1 - 2e-5, 1 + 1e-5
 """Of squared lengths in the bounds, and of what they are held against: more than float32 rounds. Squared lengths of
 coordinates are off by up to 5e-6."""
@@ -57,13 +59,13 @@ class Basis:
         axes = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)  # largest variance first
         self.axes = axes.to(patches)
 
-    def describe(self, patches: Tensor, axes: int = NEAR_AXES) -> PatchSet:
-        """Patches (n, values) with what the bound needs; sets that are compared have equally many axes."""
+    def describe(self, patches: Tensor) -> PatchSet:
+        """Patches (n, values) with what the bound needs."""
         centred = patches - self.mean
         squares = centred.square().sum(1)
-        along = centred @ self.axes[:, :axes]
+        along = centred @ self.axes[:, :_AXES]
         # not as the root of a difference: of flat patches that is rounding, which a long rest of the other multiplies
-        rest = torch.linalg.vector_norm(centred @ self.axes[:, axes:], dim=1)
+        rest = torch.linalg.vector_norm(centred @ self.axes[:, _AXES:], dim=1)
         return PatchSet(centred, torch.cat([along, rest[:, None]], dim=1), squares)
 
 
@@ -76,7 +78,8 @@ def nearest(
         queries: n of them.
         keys: m of them, of the same basis.
         weights: (m,) positive; what a key's squared distances are multiplied by. None: 1.
-        guess: (n,) a key for each query, the nearer the faster; None: the one of the least bound.
+        guess: (n,) a key for each query, the nearer the faster, kept where it is a copy; None: the one of the least
+            bound.
 
     Returns:
         (n,) indices of keys, and (n,) the weighted squared distances.
@@ -99,10 +102,20 @@ def nearest(
         lowest = bounds.amin(2)
         start = _least(bounds, lowest) if guess is None else guess[block]
         known = _measure(patches, keys.patches, weights, None, start)
-        row, key = _candidates(bounds, lowest, known)
-        if len(row) > _MOST_PAIRS * len(patches):
-            full = (squares - 2 * (patches @ keys.patches.T) + keys.squares) * weights
-            found[block] = full.argmin(1)
+        row, key = _candidates(bounds, lowest, _worth_beating(known, weights[start]))
+        near = _distinct(key, len(keys))
+        if _products_pay(near, patches, row):  # a bound by all values, which also finds a better start
+            full = torch.addmm(_SHRINK * keys.squares[near], patches, keys.patches[near].T, alpha=-2)
+            full = full.add_(_SHRINK * squares).mul_(weights[near])
+            other = near[full.argmin(1)]
+            distances = _measure(patches, keys.patches, weights, None, other)
+            start, known = torch.where(distances < known, other, start), torch.minimum(distances, known)
+            row, place = (full <= _worth_beating(known, weights[start])[:, None]).nonzero(as_tuple=True)
+            key = near[place]
+            near = _distinct(key, len(keys))
+        if _products_pay(near, patches, row):
+            near = _distinct(torch.cat([near, start]), len(keys))
+            found[block] = near[_nearest_of(patches, keys.patches[near], weights[near])]
             least[block] = _measure(patches, keys.patches, weights, None, found[block])
         else:
             distances = _measure(patches, keys.patches, weights, row, key)
@@ -120,12 +133,39 @@ def _least(bounds: Tensor, lowest: Tensor) -> Tensor:
     return group * _GROUP + bounds[torch.arange(len(group), device=group.device), group].argmin(1)
 
 
-def _candidates(bounds: Tensor, lowest: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and places of the bounds (n, groups, members) that are not above a distance (n,) that is known to occur."""
-    known = known[:, None] * _ENLARGE
-    row, group = (lowest <= known).nonzero(as_tuple=True)
-    pair, member = (bounds[row, group] <= known[row]).nonzero(as_tuple=True)
+def _candidates(bounds: Tensor, lowest: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and places of the bounds (n, groups, members) that are not above a number for each row (n,)."""
+    row, group = (lowest <= most[:, None]).nonzero(as_tuple=True)
+    pair, member = (bounds[row, group] <= most[row, None]).nonzero(as_tuple=True)
     return row[pair], group[pair] * _GROUP + member
+
+
+def _worth_beating(known: Tensor, weights: Tensor) -> Tensor:
+    """What bounds are held against where distances (n,) are known to occur; copies are not looked for any further."""
+    return torch.where(known < _SAME * weights, -torch.inf, known * _ENLARGE)
+
+
+def _distinct(places: Tensor, count: int) -> Tensor:
+    """Those of the numbers below `count` that occur, in rising order."""
+    if 8 * len(places) < count:
+        ordered = places.sort().values
+        return ordered[F.pad(ordered.diff() > 0, (1, 0), value=True)] if len(ordered) else ordered
+    there = torch.zeros(count, dtype=torch.bool, device=places.device)
+    there[places] = True
+    return there.nonzero()[:, 0]
+
+
+def _products_pay(near: Tensor, queries: Tensor, pairs: Tensor) -> bool:
+    """Whether measuring some keys for all queries by a product is cheaper than those pairs one by one."""
+    return len(near) * (len(queries) + _KEY) < len(pairs) * _PAIR
+
+
+def _nearest_of(queries: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
+    """(n,): for each of queries (n, values) the key (m, values) of least weighted squared distance; of equal ones the
+    first. By products in float64: in float32 they round away what is far smaller than the patches themselves."""
+    wide, narrow = (patches.cpu().double() if patches.is_mps else patches.double() for patches in (queries, keys))
+    distances = torch.addmm(narrow.square().sum(1), wide, narrow.T, alpha=-2).add_(wide.square().sum(1, keepdim=True))
+    return (distances.clamp_(min=_SAME).to(weights) * weights).argmin(1)
 
 
 def _measure(queries: Tensor, keys: Tensor, weights: Tensor, row: Tensor | None, key: Tensor) -> Tensor:
