@@ -121,7 +121,7 @@ def test_a_lazy_penalty_is_taken_seldom_and_weighs_more(monkeypatch: pytest.Monk
         seen.append((args[4] is not None, float(args[5])))  # type: ignore[arg-type]
         return torch.zeros(()), torch.zeros(())
 
-    monkeypatch.setattr("handful.generators.singan.update_critic", watch)
+    monkeypatch.setattr("handful.generators.singan_parts.iteration.update_critic", watch)
     train(ready(penalty_every=2, critic_steps=5), SCALES, last=1)
     assert seen == [(True, 0.2), (False, 0.2), (True, 0.2), (False, 0.2), (True, 0.2)]
 
@@ -147,7 +147,7 @@ def test_an_iteration_draws_as_many_fakes_as_it_says(
 
     generator = ready(redraw=redraw)
     train(generator, SCALES, last=1)
-    monkeypatch.setattr("handful.generators.singan.update_critic", watch)
+    monkeypatch.setattr("handful.generators.singan_parts.iteration.update_critic", watch)
     generator.step(photos(), Clock(1, 1, 1 / SCALES, torch.Generator()), lambda images, random: images)
     assert len({tuple(fake.flatten().tolist()) for fake in seen}) == different and len(seen) == 3
 
@@ -238,4 +238,4 @@ def test_without_levelling_every_scale_has_its_share() -> None:
         )
         stages.append(generator.position.stage)
     assert stages == [0] * 10 + [1] * 10 + [2] * 10 and not generator.finished
-    assert F.mse_loss(generator._reconstruct(0, list(generator.generators)), photos()) < 0.1
+    assert F.mse_loss(generator.scales_of(0).reconstruct(SCALES), photos()) < 0.1

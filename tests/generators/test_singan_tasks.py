@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from handful.core.seeds import torch_stream
 from handful.generators.singan import SinganSettings
+from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.scale import ScaleGenerator, fresh_network
 from handful.generators.singan_parts.tasks import (
-    Scales,
     animate,
     coarsen,
     enlarge,

@@ -108,9 +108,6 @@ class ConsinganControls(Settings):
 class Scene:
     """What all iterations of a stage share. It follows from the checkpoint and is therefore not part of it."""
 
-    stage: int
-    photos: Tensor
-    """The fleet's, to notice that another checkpoint was loaded."""
     real: Tensor
     """The photo at this stage, (1, c, h, w)."""
     fixed: list[Tensor]
@@ -119,13 +116,12 @@ class Scene:
     """Name of the stage's random streams."""
 
 
-class Consingan(FleetGenerator):
+class Consingan(FleetGenerator[Scene]):
     """The networks of the member in training, and the fleet of those done."""
 
     name, level = "consingan", "stage"
     settings_class = ConsinganSettings
     controls_class = ConsinganControls
-    _scene: Scene | None
 
     def __init__(self, settings: ConsinganSettings, spec: ImageSpec, seed: int) -> None:
         """Raises:
@@ -166,11 +162,6 @@ class Consingan(FleetGenerator):
         assert isinstance(network, GrowingGenerator) and isinstance(critic, PatchCritic)
         return network, critic
 
-    def prepare(self, photos: Tensor) -> None:
-        """Keeps every photo, at the finest stage's size."""
-        self.fleet.fill(resize(photos, *self.sizes[-1]), self.network, len(self.sizes))
-        self._begin()
-
     def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
         """One iteration at one stage of one member. A member sees its own photo alone, so the batch is not looked at.
 
@@ -179,9 +170,8 @@ class Consingan(FleetGenerator):
             reconstruction (mean squared error), of the generator's one gradient.
         """
         if stage_due(clock, len(self.fleet.photos), self.costs)[0] > self.position.stage:
-            self.position.advance(clock.progress)  # one at most, so that no stage is left out
-            self._begin()
-        scene, settings = self._look(), self.settings
+            self.advance(clock.progress)  # one at most, so that no stage is left out
+        scene, settings = self.look(), self.settings
         member, stage = divmod(self.position.stage, len(self.sizes))
         self._set_rates(stage, clock)
         random = torch_stream(self.position.seed, scene.purpose, self.position.iteration)
@@ -235,35 +225,23 @@ class Consingan(FleetGenerator):
         )
 
     @torch.no_grad()
-    def _begin(self) -> None:
-        """Makes ready for the present stage: its weights are copies of the stage before, its noise weight is set."""
-        member, stage = divmod(self.position.stage, len(self.sizes))
-        if stage:
-            self.network.stages[stage].load_state_dict(self.network.stages[stage - 1].state_dict())
+    def begin(self, member: int, level: int) -> None:
+        """A stage's weights are copies of the stage before; its noise weight is set."""
+        if level:
+            self.network.stages[level].load_state_dict(self.network.stages[level - 1].state_dict())
             # its own weight is still 0: the error is that of the stages as they are without noise here
-            error = (self._reconstruct(member, stage) - self._real(member, stage)).square().mean().sqrt()
-            self.fleet.noise_weights[member, stage] = self.settings.noise_weight * error
+            error = (self._reconstruct(member, level) - self.photo(member, level)).square().mean().sqrt()
+            self.fleet.noise_weights[member, level] = self.settings.noise_weight * error
         else:
-            if member:
-                self.fleet.keep(self.network)
             network, critic = self._fresh(self.position.seed, self.purpose(member))
             self.network.load_state_dict(network.state_dict())
             self.critic.load_state_dict(critic.state_dict())
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
             optimiser.state.clear()
 
-    def _look(self) -> Scene:
-        """The scene of the present stage."""
-        place, photos = self.position.stage, self.fleet.photos
-        if self._scene is None or self._scene.stage != place or self._scene.photos is not photos:
-            member, stage = divmod(place, len(self.sizes))
-            purpose = f"{self.purpose(member)}/{stage}"
-            fixed = self._fixed(member, self.sizes[: stage + 1])
-            self._scene = Scene(place, photos, self._real(member, stage), fixed, purpose)
-        return self._scene
-
-    def _real(self, member: int, stage: int) -> Tensor:
-        return resize(self.fleet.photos[member : member + 1], *self.sizes[stage])
+    def scene(self, member: int, level: int) -> Scene:
+        fixed = self._fixed(member, self.sizes[: level + 1])
+        return Scene(self.photo(member, level), fixed, f"{self.purpose(member)}/{level}")
 
     def _reconstruct(self, member: int, stage: int) -> Tensor:
         """The reconstruction of the member in training, through this stage, (1, c, h, w)."""
@@ -275,8 +253,7 @@ class Consingan(FleetGenerator):
     def _fixed(self, member: int, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """What a member's reconstruction takes at each stage, with its weight: the photo itself at the coarsest, above
         it noise that never changes."""
-        photo, weights = self.fleet.photos[member : member + 1], self.fleet.noise_weights[member]
-        noises = [resize(resize(photo, *self.sizes[0]), *sizes[0])]
+        weights, noises = self.fleet.noise_weights[member], [resize(self.photo(member, 0), *sizes[0])]
         for stage, size in enumerate(sizes[1:], 1):
             random = torch_stream(self.position.seed, f"{self.purpose(member)}/reconstruction", stage)
             noises.append(weights[stage] * self._noise(stage, size, random))
@@ -286,12 +263,6 @@ class Consingan(FleetGenerator):
         """N(0, 1), (1, ...): of an image at the coarsest stage, of padded features above."""
         shape = noise_shape(stage, size, self.spec.channels, self.settings.width)
         return torch.randn(1, *shape, generator=random).to(self.device)
-
-    def check_controls(self, controls: Settings) -> None:
-        """Raises:
-        UserError: no such stage, or a size beyond memory.
-        """
-        self.check_drawing(controls)
 
     def draw_member(
         self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int], controls: Settings

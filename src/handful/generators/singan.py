@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -43,6 +43,8 @@ from handful.generators.singan_parts.compiled import compiled_engine
 from handful.generators.singan_parts.early_stop import has_levelled_out, note_losses, share_used
 from handful.generators.singan_parts.fleet import mean_cost, stage_due
 from handful.generators.singan_parts.fleet_generator import FleetGenerator
+from handful.generators.singan_parts.iteration import Scene, iterate
+from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
     EAGER,
@@ -53,11 +55,8 @@ from handful.generators.singan_parts.scale import (
     draw_up,
     fresh_network,
     scale_widths,
-    update_critic,
-    update_generator,
     with_weights,
 )
-from handful.generators.singan_parts.tasks import Scales
 
 FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
@@ -135,30 +134,12 @@ class SinganControls(Settings):
     """Draw from this photo's networks alone: its index among the training images, from 0."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What all iterations of a stage share. It follows from the checkpoint and is therefore not part of it."""
-
-    stage: int
-    photos: Tensor
-    """The fleet's, to notice that another checkpoint was loaded."""
-    real: Tensor
-    """The photo at this scale, (1, c, h, w)."""
-    reconstruction: Tensor
-    """The upsampled reconstruction of the scale below, (1, c, h, w); zeros at the coarsest."""
-    fixed_noise: Tensor
-    """What the reconstruction at this scale adds to that, with its weight."""
-    purpose: str
-    """Name of the stage's random streams."""
-
-
-class Singan(FleetGenerator):
+class Singan(FleetGenerator[Scene]):
     """The networks of the member in training, and the fleet of those done."""
 
     name, level = "singan", "scale"
     settings_class = SinganSettings
     controls_class = SinganControls
-    _scene: Scene | None
 
     def __init__(self, settings: SinganSettings, spec: ImageSpec, seed: int) -> None:
         """Raises:
@@ -180,72 +161,33 @@ class Singan(FleetGenerator):
         self.begin_fleet(seed)
         self.engine = compiled_engine() if settings.compiled else EAGER
 
-    def prepare(self, photos: Tensor) -> None:
-        """Keeps every photo, at the finest scale's size."""
-        self.fleet.fill(resize(photos, *self.sizes[-1]), self.generators, len(self.sizes))
-        self._begin()
-
     def step(self, batch: Tensor, clock: Clock, augment: Augment) -> dict[str, Tensor]:
         """One iteration at one scale of one member. A member sees its own photo alone, so the batch is not looked at.
 
         Returns:
-            Of the last update of each network: critic (mean D(fake) - mean D(real)) and penalty; adversarial (-mean D)
-            and reconstruction (mean squared error).
+            Losses, as `iterate` does.
         """
         if self._is_due(clock):  # one at most, so that no scale is left out
-            self.position.advance(clock.progress)
-            self._begin()
-        scene, settings = self._look(), self.settings
-        member, scale = divmod(self.position.stage, len(self.sizes))
-        generator, critic = self.generators[scale], self.critics[scale]
+            self.advance(clock.progress)
+        scene, settings, position = self.look(), self.settings, self.position
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (_DROP if self._in_tail(clock) else 1.0)
-        random = torch_stream(self.position.seed, scene.purpose, self.position.iteration)
-
-        def augmented(images: Tensor) -> Tensor:
-            return augment(images, random)
-
-        # One drawing of the scales below for each of the critic's steps; the same noise of this scale for all
-        weights, drawings = self.fleet.noise_weights[member], settings.critic_steps if settings.redraw else 1
-        noises = [weights[below] * self._noise(below, self.sizes[below], drawings, random) for below in range(scale)]
-        blank = torch.zeros(drawings, *scene.real.shape[1:], device=self.device)
-        images = resize(draw_up(list(self.generators)[:scale], noises, self.sizes[:scale], blank), *self.sizes[scale])
-        noise = weights[scale] * self._noise(scale, self.sizes[scale], 1, random)
-        with torch.no_grad():
-            fakes = generator(images + noise, images)
-
-        penalties = []
-        for step in range(settings.critic_steps):
-            fake, penalised = fakes[step % drawings][None], not step % settings.penalty_every
-            difference, penalty = update_critic(
-                critic,
-                self.critic_optimiser,
-                augmented(scene.real),
-                augmented(fake),
-                torch.rand((), generator=random).to(self.device) if penalised else None,
-                settings.penalty_weight * settings.penalty_every,
-                self.engine,
-            )
-            penalties += [penalty] * penalised
-        for _ in range(settings.generator_steps):
-            adversarial, error = update_generator(
-                generator,
-                critic,
-                self.generator_optimiser,
-                images[-1:],
-                noise,
-                scene.reconstruction,
-                scene.fixed_noise,
-                scene.real,
-                settings.reconstruction_weight,
-                augmented,
-                self.engine,
-            )
-        self.position.iteration += 1
+        losses = iterate(
+            scene,
+            self.generators[scene.scales.last],
+            self.critics[scene.scales.last],
+            self.generator_optimiser,
+            self.critic_optimiser,
+            settings,
+            torch_stream(position.seed, scene.purpose, position.iteration),
+            augment,
+            self.engine,
+        )
+        position.iteration += 1
         if settings.stop_early:
-            note_losses(self.position, error, difference, settings.stop_window)
-        return {"critic": difference, "penalty": penalties[-1], "adversarial": adversarial, "reconstruction": error}
+            note_losses(position, losses["reconstruction"], losses["critic"], settings.stop_window)
+        return losses
 
     def growth(self, timed: bool) -> Growth:
         members, scales = len(self.fleet.photos), len(self.sizes)
@@ -279,53 +221,46 @@ class Singan(FleetGenerator):
             return stage_due(clock, members, self.costs)[1] >= _DROP_AT
         return position.levelled_at > 0 or share_used(position, clock, members, self.costs) >= _DROP_AT
 
-    def _begin(self) -> None:
-        """Makes the networks of the present stage ready: copies from the scale below where widths match, else fresh."""
-        member, scale = divmod(self.position.stage, len(self.sizes))
-        if member and not scale:
-            self.fleet.keep(self.generators)
+    def begin(self, member: int, level: int) -> None:
+        """Copies from the scale below where widths match, else fresh networks."""
         for kind, networks in ((ScaleGenerator, self.generators), (ScaleCritic, self.critics)):
-            if scale and self.widths[scale] == self.widths[scale - 1]:
-                first = networks[scale - 1]
+            if level and self.widths[level] == self.widths[level - 1]:
+                first = networks[level - 1]
             else:
-                purpose = f"{self.purpose(member)}/{scale}"
-                first = fresh_network(kind, self.spec.channels, self.widths[scale], self.position.seed, purpose)
-            networks[scale].load_state_dict(first.state_dict())
+                purpose = f"{self.purpose(member)}/{level}"
+                first = fresh_network(kind, self.spec.channels, self.widths[level], self.position.seed, purpose)
+            networks[level].load_state_dict(first.state_dict())
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
             optimiser.state.clear()
 
-    def _look(self) -> Scene:
-        """The scene of the present stage; at its first look it also sets the stage's noise weight."""
-        stage, photos = self.position.stage, self.fleet.photos
-        if self._scene is None or self._scene.stage != stage or self._scene.photos is not photos:
-            member, scale = divmod(stage, len(self.sizes))
-            real = resize(photos[member : member + 1], *self.sizes[scale])
-            reconstruction = resize(self._reconstruct(member, list(self.generators)[:scale]), *self.sizes[scale])
-            if scale:
-                error = (reconstruction - real).square().mean().sqrt()
-                self.fleet.noise_weights[member, scale] = self.settings.noise_weight * error
-            fixed_noise = self._fixed_noise(member)[scale]
-            self._scene = Scene(stage, photos, real, reconstruction, fixed_noise, f"{self.purpose(member)}/{scale}")
-        return self._scene
+    def scene(self, member: int, level: int) -> Scene:
+        """Of this scale; it also sets the scale's noise weight."""
+        scales = self._scales(member)
+        reconstruction = resize(scales.reconstruct(level), *self.sizes[level])
+        if level:
+            error = (reconstruction - scales.photo).square().mean().sqrt()
+            self.fleet.noise_weights[member, level] = self.settings.noise_weight * error
+        return Scene(scales, reconstruction, f"{self.purpose(member)}/{level}")
 
-    def _reconstruct(self, member: int, generators: Sequence[Draw]) -> Tensor:
-        """The member's reconstruction by these scales, (1, c, h, w); zeros where there are none."""
-        blank = torch.zeros(1, self.spec.channels, *self.sizes[0], device=self.device)
-        count = len(generators)
-        with torch.autocast(self.device.type, enabled=False):
-            return draw_up(generators, self._fixed_noise(member)[:count], self.sizes[:count], blank)
-
-    def _fixed_noise(self, member: int) -> list[Tensor]:
-        """The noise that a member's reconstruction takes at each scale: z* at the coarsest, nothing above."""
-        random = torch_stream(self.position.seed, f"{self.purpose(member)}/reconstruction")
-        return [
-            self._noise(0, self.sizes[0], 1, random),
-            *[torch.zeros((), device=self.device)] * (len(self.sizes) - 1),
-        ]
-
-    def _noise(self, scale: int, size: tuple[int, int], count: int, random: torch.Generator) -> Tensor:
-        """N(0, 1), (count, c, *size); at the coarsest scale the same for all channels, (count, 1, *size)."""
-        return torch.randn(count, self.spec.channels if scale else 1, *size, generator=random).to(self.device)
+    def _scales(self, member: int) -> Scales:
+        """A member's scales, those reached so far."""
+        generators: Sequence[Draw]
+        if member == len(self.fleet.trained):
+            generators = list(self.generators)[: self.position.stage % len(self.sizes) + 1]
+        else:
+            weights = self.fleet.weights_of(member, self.generators)
+            generators = [with_weights(network, own) for network, own in zip(self.generators, weights, strict=True)]
+        count, random = len(generators), torch_stream(self.position.seed, f"{self.purpose(member)}/reconstruction")
+        home = torch.randn(1, 1, *self.sizes[0], generator=random).to(self.device)
+        still = torch.zeros((), device=self.device)
+        return Scales(
+            generators,
+            self.widths[:count],
+            self.sizes[:count],
+            self.fleet.noise_weights[member],
+            [home, *[still] * (count - 1)],
+            self.photo(member, count - 1),
+        )
 
     def check_controls(self, controls: Settings) -> None:
         """Raises:
@@ -333,94 +268,41 @@ class Singan(FleetGenerator):
         """
         assert isinstance(controls, SinganControls)
         if controls.photo is not None:
-            self._check_member(controls.photo)
+            self.check_member(controls.photo)
         if len(controls.noise) > len(self.sizes):
             raise UserError(
                 f"noise has {len(controls.noise)} numbers.",
                 f"This run has {len(self.sizes)} scale(s), so noise has at most {len(self.sizes)}.",
                 "Leave the others out.",
             )
-        self.check_drawing(controls)
-
-    @torch.no_grad()
-    def draw(
-        self, member: int, seed: int, start_scale: int = 0, height: int | None = None, width: int | None = None
-    ) -> Tensor:
-        """One image (c, height, width) in [-1, 1] of any size; the noise maps of every scale grow or shrink with it.
-
-        Args:
-            member: index of the photo that it varies.
-            seed: decides the noise.
-            start_scale: the coarsest scale with noise of its own; below it the photo's reconstruction is used.
-            height, width: in pixels; None for the canvas.
-
-        Raises:
-            UserError: a member whose turn has not come, no such scale, or a size below 1.
-        """
-        height = self.spec.height if height is None else height
-        width = self.spec.width if width is None else width
-        self._check_member(member)
-        self.check_start(start_scale)
-        if min(height, width) < 1:
-            raise UserError(
-                f"The size asked for is {width}x{height}.",
-                "Width and height must be at least 1 pixel.",
-                "Leave them out for the canvas, or give larger ones.",
-            )
-        return self.draw_member(member, [seed], start_scale, (height, width), SinganControls())[0]
-
-    def _check_member(self, member: int) -> None:
-        ready = self.position.stage // len(self.sizes) + 1
-        if not 0 <= member < ready:
-            raise UserError(
-                f"member is {member}.",
-                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
-                "Choose one of those, or train with a larger --budget.",
-            )
+        super().check_controls(controls)
 
     def draw_member(
         self, member: int, seeds: Sequence[int], start_scale: int, size: tuple[int, int], controls: Settings
     ) -> Tensor:
         assert isinstance(controls, SinganControls)
-        generators, strengths = self._generators_of(member), controls.noise
-        start = min(start_scale, len(generators) - 1)
-        image = self._reconstruct(member, generators[:start]).expand(len(seeds), -1, -1, -1)
-        sizes, noises = self.sizes_for(*size)[start : len(generators)], []
-        for scale, scale_size in enumerate(sizes, start):
-            noise = [self._noise(scale, scale_size, 1, torch_stream(seed, "singan/noise", scale)) for seed in seeds]
-            weight = self.fleet.noise_weights[member, scale] * (strengths[scale] if scale < len(strengths) else 1.0)
-            noises.append(weight * torch.cat(noise))
+        scales = self._scales(member)
+        start = min(start_scale, scales.last)
+        image = scales.reconstruct(start).expand(len(seeds), -1, -1, -1)
+        sizes = self.sizes_for(*size)[start : scales.last + 1]
+        noises = scales.fresh_noises(start, sizes, seeds, controls.noise)
         with torch.autocast(self.device.type, enabled=False):
-            return resize(draw_up(generators[start:], noises, sizes, image), *size)
-
-    def _generators_of(self, member: int) -> Sequence[Draw]:
-        """The generators of a member, coarsest first: those of all scales, or those reached so far."""
-        if member == len(self.fleet.trained):
-            return list(self.generators)[: self.position.stage % len(self.sizes) + 1]
-        weights = self.fleet.weights_of(member, self.generators)
-        return [with_weights(network, own) for network, own in zip(self.generators, weights, strict=True)]
+            return resize(draw_up(scales.generators[start:], noises, sizes, image), *size)
 
     def scales_of(self, member: int) -> Scales:
-        """A member's scales, those reached so far, for the tasks that start from a picture.
+        """A member's scales, those reached so far, as networks of their own, for the tasks that start from a picture.
 
         Raises:
             UserError: a member whose turn has not come.
         """
-        self._check_member(member)
-        count = len(self._generators_of(member))
-        generators = [copy.deepcopy(network) for network in self.generators[:count]]
+        self.check_member(member)
+        scales = self._scales(member)
+        generators = [copy.deepcopy(network) for network in self.generators[: len(scales.generators)]]
         if member < len(self.fleet.trained):
             weights = self.fleet.weights_of(member, self.generators)
             for generator, own in zip(generators, weights, strict=True):
                 generator.load_state_dict(own)
-        return Scales(
-            generators,
-            self.widths[:count],
-            self.sizes[:count],
-            self.fleet.noise_weights[member],
-            self._fixed_noise(member)[:count],
-            resize(self.fleet.photos[member : member + 1], *self.sizes[count - 1]),
-        )
+        return replace(scales, generators=generators)
 
     def modules(self) -> dict[str, Stateful]:
         return {

@@ -18,10 +18,10 @@ from handful.core.errors import UserError
 from handful.core.images import Integers, unit_to_integers
 from handful.core.memory import check_memory
 from handful.generators.singan import Singan
+from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.scale import Draw
 from handful.generators.singan_parts.tasks import (
-    Scales,
     animate,
     coarsen,
     drawing_bytes,

@@ -11,37 +11,29 @@ from __future__ import annotations
 
 import contextlib
 import math
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from functools import partial
-from multiprocessing import connection
-from multiprocessing.context import BaseContext
 from pathlib import Path
-from queue import Empty
-from types import ModuleType
 from typing import Any
 
 import torch
 
 from handful.core.artifacts import Alarm, RunManifest
 from handful.core.checkpoint import read_checkpoint, write_checkpoint
-from handful.core.cores import cores_here, pin
-from handful.core.device import Runtime, start_runtime
-from handful.core.errors import UserError
+from handful.core.cores import cores_here
+from handful.core.device import Runtime
 from handful.core.progress import EventLog, Listener
 from handful.generators.base import Facts, Generator
 from handful.generators.restore import build_generator, weights_sha256
 from handful.train.alarms import CollapseWatch, mean_distance
 from handful.train.augment import build_augment
 from handful.train.budget import Budget, resolve_budget
+from handful.train.fleet_members import MEMBERS, plan_members
+from handful.train.fleet_processes import Progress, train_members
+from handful.train.fleet_worker import TrainRun
 from handful.train.forecast import Forecast, forecast_training, free_memory_bytes
 from handful.train.previews import preview_png
 from handful.train.run_folder import RunFolder
@@ -49,25 +41,7 @@ from handful.train.settings import TrainSettings
 from handful.train.standing import Standing
 from handful.train.training_set import TrainingSet
 
-TrainRun = Callable[[RunManifest, RunFolder, TrainingSet, TrainSettings, Facts, Runtime, Listener], RunManifest]
-"""The training loop of one run."""
-
-_MEMBERS = "members"
 _SAY_EVERY_S = 1.0
-_LISTEN_EVERY_S = 0.2
-
-
-@dataclass(frozen=True)
-class Member:
-    """One photo's training."""
-
-    index: int
-    run: RunManifest
-    folder: Path
-    source: TrainingSet
-    """Of this photo alone."""
-    settings: TrainSettings
-    facts: Facts
 
 
 def goes_as_fleet(
@@ -83,7 +57,7 @@ def goes_as_fleet(
     if not facts.one_photo_at_a_time or runtime.device.type != "cpu" or photos < 2:
         return 0
     processes = max(1, min(photos, len(cores_here()) // (settings.threads or 1)))
-    if (folder.root / _MEMBERS).exists():
+    if (folder.root / MEMBERS).exists():
         return processes
     too_short = steps is not None and steps < photos
     return 0 if processes == 1 or too_short or folder.checkpoints() else processes
@@ -107,7 +81,7 @@ def train_fleet(
     """
     build = partial(build_generator, run.generator, run.generator_settings, source.spec, run.seed)
     budget = resolve_budget(settings.budget, settings.batch, len(source.photos))
-    resumed = (folder.root / _MEMBERS).exists()
+    resumed = (folder.root / MEMBERS).exists()
     log = EventLog(folder.events, keep_through_step=sys.maxsize if resumed else None)
     with contextlib.closing(log):
         standing, last_said = Standing(), -math.inf
@@ -207,186 +181,8 @@ def _most_processes(forecast: Forecast) -> int:
     return 1_000_000 if free_bytes is None else max(1, free_bytes // max(1, forecast.memory_bytes))
 
 
-def plan_members(
-    run: RunManifest,
-    folder: RunFolder,
-    source: TrainingSet,
-    settings: TrainSettings,
-    facts: Facts,
-    budget: Budget,
-    processes: int,
-) -> list[Member]:
-    """One member a photo, each with its share of the budget."""
-    photos, members = len(source.photos), []
-    for index in range(photos):
-        if budget.steps is not None:
-            edges = [math.ceil(place * budget.steps / photos) for place in (index, index + 1)]
-            share = f"{edges[1] - edges[0]}steps"
-        else:
-            share = f"{(budget.seconds or 0) * processes / photos:.3f}s"
-        members.append(
-            Member(
-                index=index,
-                run=run.model_copy(
-                    update={
-                        "run_id": f"{run.run_id}/photo-{index:03d}",
-                        "training_images": 1,
-                        "train_settings": run.train_settings | {"budget": share},
-                    }
-                ),
-                folder=folder.root / _MEMBERS / f"photo-{index:03d}",
-                source=replace(source, photos=source.photos[index : index + 1].clone()),
-                # one preview image: that it is finite is looked at, and nothing more can be told of one photo
-                settings=settings.model_copy(
-                    update={"budget": share, "forecast": False, "threads": settings.threads or 1, "preview_images": 1}
-                ),
-                facts=facts,
-            )
-        )
-    return members
-
-
-@dataclass
-class Progress:
-    """What the members have said."""
-
-    shares: dict[int, float] = field(default_factory=dict)
-    """Member -> share of its budget used."""
-    steps: dict[int, int] = field(default_factory=dict)
-    losses: dict[str, float] = field(default_factory=dict)
-    """Of the last member that spoke."""
-
-
-def train_members(
-    members: list[Member], train_run: TrainRun, processes: int, progress: Progress, hear: Callable[[Progress], None]
-) -> list[RunManifest]:
-    """Trains every member, or goes on with those that were interrupted; their manifests, in order.
-
-    Args:
-        members: of one fleet.
-        train_run: the training loop; it must be picklable.
-        processes: at a time.
-        progress: kept up to date.
-        hear: is called when it has changed.
-
-    Raises:
-        UserError: what a member met; a process that was ended from outside.
-    """
-    context = _fresh_processes()
-    places, events = context.Queue(), context.Queue()
-    for place in range(processes):
-        places.put(place)
-
-    def listen() -> None:
-        while True:
-            try:
-                index, event = events.get_nowait()
-            except Empty:
-                return
-            progress.shares[index] = max(progress.shares.get(index, 0.0), event.get("progress", 0.0))
-            progress.steps[index] = event.get("step", 0)
-            progress.losses = event.get("losses", progress.losses)
-            hear(progress)
-
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(places, events, processes))
-    try:
-        with _no_main_module():
-            waiting: dict[Future[RunManifest], int] = {
-                pool.submit(_train_member, member, train_run): member.index for member in members
-            }
-        done: dict[int, RunManifest] = {}
-        while waiting:
-            for future in wait(waiting, timeout=_LISTEN_EVERY_S, return_when=FIRST_COMPLETED).done:
-                index = waiting.pop(future)
-                done[index] = _result(future, processes)
-                progress.shares[index], progress.steps[index] = 1.0, done[index].steps
-            listen()
-    except BaseException:
-        workers = set(multiprocessing.active_children()) - others
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in workers:
-            process.terminate()
-        raise
-    pool.shutdown()
-    listen()
-    return [done[member.index] for member in members]
-
-
 def _alarms_of(runs: list[RunManifest]) -> Iterator[Alarm]:
     """The alarms of all members, each with its photo."""
     for index, run in enumerate(runs):
         for alarm in run.alarms:
             yield alarm.model_copy(update={"words": f"Photo {index}: {alarm.words}"})
-
-
-def _fresh_processes() -> BaseContext:
-    """Processes that inherit nothing from this one: a forked torch may hang on its thread pool's locks."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")  # imports once for all
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-@contextlib.contextmanager
-def _no_main_module() -> Iterator[None]:
-    """New processes do not run the user's script again, which then needs no `if __name__ == "__main__"`."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _result(future: Future[RunManifest], processes: int) -> RunManifest:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "A process that trained a photo was ended from outside, perhaps because memory ran out.",
-            f"{processes} processes ran at a time, one a core.",
-            f"Run the same command again with --threads {2 * len(cores_here()) // processes}, which halves them; "
-            "finished photos are kept.",
-        ) from None
-
-
-_events: Any = None
-"""Where this process sends what its members say; set in the processes of a fleet alone."""
-
-
-def _start(places: Any, events: Any, processes: int) -> None:
-    global _events
-    _events = events
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
-    pin(places.get(), processes)
-
-
-def _end_with_the_first() -> None:
-    """Ends this process when the first one is killed: it would hold its photo's folder."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _train_member(member: Member, train_run: TrainRun) -> RunManifest:
-    folder = RunFolder(member.folder)
-    with folder.hold():
-        run = folder.manifest()
-        if run is not None and run.status != "running":
-            return run
-        described = member.run.train_settings
-        runtime = start_runtime(
-            "cpu", str(described["precision"]), member.settings.threads, member.settings.deterministic,
-            member.settings.tuned,
-        )  # fmt: skip
-        member.run.write(folder.root)
-        run = train_run(
-            member.run, folder, member.source, member.settings, member.facts, runtime,
-            lambda event: _events.put((member.index, dict(event))),
-        )  # fmt: skip
-        run.write(folder.root)
-        return run

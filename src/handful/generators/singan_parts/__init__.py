@@ -1,1 +1,1 @@
-"""The parts of SinGAN: pyramid and resizing, the networks of a scale, the critic's penalty, the fleet of photos."""
+"""The parts of SinGAN: pyramid and resizing, the networks of a scale, an iteration, the fleet of photos, tasks."""

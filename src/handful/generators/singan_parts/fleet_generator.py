@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +16,17 @@ from handful.core.memory import check_memory
 from handful.core.seeds import torch_stream
 from handful.generators.base import Generator
 from handful.generators.singan_parts.fleet import Fleet, Position
+from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.tasks import drawing_bytes
 
 _DRAWN_AT_ONCE = 4
 _BLOCK_IMAGES = 16  # whoever draws a set holds so many finished images
 
+Scene = TypeVar("Scene")
+"""What all iterations of a stage share."""
 
-class FleetGenerator(Generator):
+
+class FleetGenerator(Generator, Generic[Scene]):
     """A fleet: one member a photo, and the networks of the member in training. A level is a scale, or a stage.
 
     A subclass sets `settings` (with `start_scale` and `max_size`), `sizes` of its levels as (height, width), coarsest
@@ -47,7 +51,7 @@ class FleetGenerator(Generator):
         """A fleet of no photos yet."""
         self.fleet = Fleet()
         self.position = Position(seed)
-        self._scene: Any = None
+        self._seen: tuple[int, Tensor, Scene] | None = None
 
     def check_levels(self, receptive_field_px: int) -> None:
         """Raises:
@@ -75,6 +79,50 @@ class FleetGenerator(Generator):
                 "Change start_scale, or build the data set again with a larger --canvas.",
             )
 
+    def check_member(self, member: int) -> None:
+        """Raises:
+        UserError: there is no such photo, or its turn has not come.
+        """
+        ready = self.position.stage // len(self.sizes) + 1
+        if not 0 <= member < ready:
+            raise UserError(
+                f"member is {member}.",
+                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
+                "Choose one of those, or train with a larger --budget.",
+            )
+
+    def prepare(self, photos: Tensor) -> None:
+        """Keeps every photo, at the finest level's size."""
+        self.fleet.fill(resize(photos, *self.sizes[-1]), self.networks, len(self.sizes))
+        self.begin(0, 0)
+
+    def advance(self, progress: float) -> None:
+        """Goes to the next stage, at this share of the budget."""
+        self.position.advance(progress)
+        member, level = divmod(self.position.stage, len(self.sizes))
+        if not level:
+            self.fleet.keep(self.networks)
+        self.begin(member, level)
+
+    @abstractmethod
+    def begin(self, member: int, level: int) -> None:
+        """Makes the networks ready to be trained at this level."""
+
+    def look(self) -> Scene:
+        """The scene of the present stage."""
+        stage, photos = self.position.stage, self.fleet.photos
+        if self._seen is None or self._seen[0] != stage or self._seen[1] is not photos:  # another checkpoint's
+            self._seen = stage, photos, self.scene(*divmod(stage, len(self.sizes)))
+        return self._seen[2]
+
+    @abstractmethod
+    def scene(self, member: int, level: int) -> Scene:
+        """It follows from the checkpoint and is therefore not part of it."""
+
+    def photo(self, member: int, level: int) -> Tensor:
+        """A member's photo at a level, (1, c, h, w)."""
+        return resize(self.fleet.photos[member : member + 1], *self.sizes[level])
+
     def join(self, members: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
         """As if these had been trained in turn."""
         for member, states in enumerate(members):
@@ -85,7 +133,7 @@ class FleetGenerator(Generator):
                     module.load_state_dict(dict(states[name]))
             self.fleet.noise_weights[member] = states["fleet"]["noise_weights"][0]
         self.position.stage += (len(members) - 1) * len(self.sizes)
-        self._scene = None
+        self._seen = None
 
     def purpose(self, member: int) -> str:
         """Name of a member's random streams."""
@@ -137,7 +185,7 @@ class FleetGenerator(Generator):
     ) -> Tensor:
         """Images (len(seeds), c, *size) of one member, which vary from `start_scale` on; without gradients."""
 
-    def check_drawing(self, controls: Settings) -> None:
+    def check_controls(self, controls: Settings) -> None:
         """Raises:
         UserError: there is no such level, or samples of this size are beyond memory.
         """

@@ -8,8 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from handful.core.seeds import torch_stream
 from handful.generators.layers import fused_adam
+from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.scale import (
     Draw,
@@ -36,38 +36,6 @@ _STEP_FACTOR = 2 ** (1 / 3)  # the authors enlarge four times in six steps
 _DROP_AT, _DROP = 0.8, 0.1  # of the learning rate
 _BYTES = 4
 _MAPS_AT_ONCE, _IMAGES_AT_ONCE = 3, 6  # measured on a CPU: 2.1 to 2.4 maps, images included
-
-
-@dataclass(frozen=True)
-class Scales:
-    """All scales of one photo's SinGAN, coarsest first."""
-
-    generators: Sequence[nn.Module]
-    widths: Sequence[int]
-    """Channels inside each generator."""
-    sizes: Sequence[tuple[int, int]]
-    """(height, width) of each, in pixels."""
-    noise_weights: Tensor
-    """(scales,)"""
-    fixed_noise: Sequence[Tensor]
-    """What the reconstruction adds at each scale."""
-    photo: Tensor
-    """(1, c, h, w) at the finest size."""
-
-    @property
-    def last(self) -> int:
-        return len(self.generators) - 1
-
-    def reconstruct(self, count: int) -> Tensor:
-        """The photo as the `count` coarsest scales redraw it, (1, c, h, w) at the size of the last of them."""
-        blank = torch.zeros_like(resize(self.photo, *self.sizes[0]))
-        return draw_up(self.generators[:count], self.fixed_noise[:count], self.sizes[:count], blank)
-
-    def noise(self, scale: int, size: tuple[int, int], random: torch.Generator, count: int = 1) -> Tensor:
-        """Fresh noise of a scale with its weight, (count, c, *size); at the coarsest the same for all channels."""
-        channels = self.photo.shape[1] if scale else 1
-        drawn = torch.randn(count, channels, *size, generator=random).to(self.photo.device)
-        return self.noise_weights[scale] * drawn
 
 
 def drawing_bytes(images: int, pixels: int, channels: int, width: int) -> int:
@@ -95,11 +63,8 @@ def redraw(scales: Scales, scale: int, picture: Tensor, seed: int, first: Draw |
         (1, c, h, w) at the finest size.
     """
     sizes = scales.sizes[scale:]
-    noises = [
-        scales.noise(at, size, torch_stream(seed, "singan/noise", at)) for at, size in enumerate(sizes, start=scale)
-    ]
     generators = [first or scales.generators[scale], *scales.generators[scale + 1 :]]
-    return draw_up(generators, noises, sizes, picture)
+    return draw_up(generators, scales.fresh_noises(scale, sizes, [seed]), sizes, picture)
 
 
 def enlarged_sizes(height: int, width: int, factor: float) -> list[tuple[int, int]]:
@@ -189,6 +154,7 @@ def learn_colours(
     real, size = resize(scales.photo, *scales.sizes[scale]), scales.sizes[scale]
     reconstruction = to_colours(resize(scales.reconstruct(scale), *size), colours)
     generator = copy.deepcopy(scales.generators[scale])
+    assert isinstance(generator, nn.Module)
     critic = fresh_network(ScaleCritic, real.shape[1], scales.widths[scale], seed, "singan/colours").to(real.device)
     betas = (settings.beta1, settings.beta2)
     optimisers = [fused_adam(network, settings.learning_rate, betas) for network in (critic, generator)]
