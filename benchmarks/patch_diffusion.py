@@ -106,7 +106,7 @@ class PeakMemory:
 @torch.no_grad()
 def measure(photos: Tensor, rounds: int, patch_px: int, memory_mb: int | None) -> dict[str, Any]:
     spec = ImageSpec(photos.shape[3], photos.shape[2], 3)
-    settings = PatchDiffusionSettings(patch_px=patch_px, memory_mb=memory_mb)
+    settings = PatchDiffusionSettings(path="aligned", patch_px=patch_px, memory_mb=memory_mb)
     generator = PatchDiffusion(settings, spec, seed=0)
     found: dict[str, Any] = {
         "size": f"{spec.width}x{spec.height}", "photos": len(photos), "patch_px": patch_px, "memory_mb": memory_mb,

@@ -16,7 +16,7 @@ from handful.generators.patch_diffusion_parts.masks import RidingMasks
 from handful.generators.patch_diffusion_parts.memory_plan import MemoryPlan
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.posterior import BandedLevel, Level
-from handful.generators.patch_diffusion_parts.pyramid import agree, cell_side_px, double, fill_cells
+from handful.generators.patch_diffusion_parts.pyramid import agree, cell_side_px, double, to_cells
 from handful.generators.patch_diffusion_parts.registration import redo
 from handful.generators.patch_diffusion_parts.start import Start, only
 
@@ -96,7 +96,7 @@ class AlignedSampler:
                 if (all_cells := cells[place]) is None:
                     shape = height // side, width // side, self.count, channels * side**2
                     all_cells = cells[place] = level.new_empty(shape)
-                fill_cells(all_cells, index, level, side)
+                all_cells[:, :, index] = to_cells(level, side)[:, :, 0]
         levels: list[Level | BandedLevel] = []
         for place, (size, total) in enumerate(zip(sizes, sums, strict=True)):
             mean, cell_px, patch_px = (total / self.count).float(), cell_side_px(size), self.variant.patch_px
@@ -139,7 +139,7 @@ class AlignedSampler:
                 elif region is not None:
                     z = torch.where(_spread(region, level.cell_px), z, level.blend(own))
             z = z + taus[0] * noise.to(z)
-            image, last = self._refine(level, image, z, taus, self._forbidden(number, state, start), region, own)
+            image, last = self._refine(level, image, z, taus, self._barred(number, state, start), region, own)
             weights.append(last)
         mask = self._carry_masks(state, weights, start) if self.masks is not None else None
         return Drawing(self._finish(image, state, field, start), state, tuple(weights), field, start, mask)
@@ -183,18 +183,19 @@ class AlignedSampler:
     def _pose(self, state: GlobalState) -> Tensor:
         return state.mix_weights.to(self.poses) @ self.poses[state.mixed]
 
-    def _forbidden(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
-        """Which photos may not be used, bool (1, 1, n) or (rows, columns, n): those that were mixed, and places
-        that lie outside a photo, unless they lie outside every other. Of few photos the one that a drawing starts from
-        is kept out as well: else nothing would change."""
-        banned = torch.zeros(1, 1, self.count, dtype=torch.bool, device=self.coarse_mean.device)
+    def _barred(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
+        """What is added to logits, (1, 1, n) or (rows, columns, n): -inf for photos that were mixed, and for places
+        that lie outside a photo, unless they lie outside every other; else 0. Of few photos the one that a drawing
+        starts from is kept out as well: else nothing would change."""
+        barred = torch.zeros(1, 1, self.count, device=self.coarse_mean.device)
         if self.variant.exclude_mixed and self.count >= (LEAST_TO_EXCLUDE if start is None else 2):
-            banned[:, :, state.mixed] = True
+            barred[:, :, state.mixed] = -torch.inf
         outside = self.outside[level]
-        if outside is not None:
-            wide = banned | outside
-            banned = torch.where(wide.all(2, keepdim=True), banned, wide)
-        return banned
+        if outside is None:
+            return barred
+        wide = barred.masked_fill(outside, -torch.inf)
+        wide[wide.amax(2) == -torch.inf] = barred[0, 0]
+        return wide
 
     def _refine(
         self,
@@ -202,7 +203,7 @@ class AlignedSampler:
         coarser: Tensor,
         z: Tensor,
         taus: Sequence[float],
-        forbidden: Tensor,
+        barred: Tensor,
         region: Tensor | None,
         own: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
@@ -215,8 +216,7 @@ class AlignedSampler:
         """
 
         def choose(logits: Tensor, rows: slice) -> Tensor:
-            banned = forbidden if len(forbidden) == 1 else forbidden[rows]
-            weights = torch.softmax(logits.masked_fill_(banned, -torch.inf), dim=2)
+            weights = torch.softmax(logits.add_(barred if len(barred) == 1 else barred[rows]), dim=2)
             if region is not None and own is not None:
                 weights = torch.where(region[rows, :, None], weights, own[rows])
             return weights

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
-from handful.generators.patch_diffusion_parts.pyramid import Pyramid, cell_side_px, fill_cells, halve
+from handful.generators.patch_diffusion_parts.pyramid import Pyramid, cell_side_px, halve, to_cells
 from handful.generators.patch_diffusion_parts.registration import inside, undo
 
 
@@ -56,7 +56,7 @@ class AlignedPhotos:
                 image = F.pad(image, (0, padded_width - width, 0, below), mode="replicate")
             for _ in range(halvings):
                 image = halve(image)
-            fill_cells(cells, index, image, cell_px)
+            cells[:, :, index] = to_cells(image, cell_px)[:, :, 0]
         return cells
 
     def _flat_rows(self, index: int, pose: Tensor, rows: slice) -> Tensor:
@@ -81,14 +81,16 @@ class AlignedPhotos:
         sizes = [self.pyramid.size(number) for number in range(1, self.pyramid.levels)]
         if not bool((self.poses != 0).any()):
             return [None] * len(sizes)
-        cells: list[list[Tensor]] = [[] for _ in sizes]
-        nowhere = torch.zeros(1, 1, self.pyramid.height, self.pyramid.width, device=self.poses.device)
-        for pose in self.poses:
-            moved = bool((pose != 0).any())
-            beyond = (~inside(pose[None], self.pyramid.height, self.pyramid.width)).float() if moved else nowhere
-            for own, level, size in zip(cells, self.pyramid.build(beyond)[1:], sizes, strict=True):
-                own.append(F.max_pool2d(level, cell_side_px(size))[0, 0] > 0)
-        return [torch.stack(own, dim=2) for own in cells]
+        sides = [cell_side_px(size) for size in sizes]
+        cells = [
+            torch.zeros(height // side, width // side, len(self), dtype=torch.bool, device=self.poses.device)
+            for (height, width), side in zip(sizes, sides, strict=True)
+        ]
+        for index in self.poses.any(1).nonzero().flatten().tolist():
+            beyond = (~inside(self.poses[index, None], self.pyramid.height, self.pyramid.width)).float()
+            for own, level, side in zip(cells, self.pyramid.build(beyond)[1:], sides, strict=True):
+                own[:, :, index] = F.max_pool2d(level, side)[0, 0] > 0
+        return [*cells]
 
     @property
     def masked(self) -> bool:

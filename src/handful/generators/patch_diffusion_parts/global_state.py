@@ -64,15 +64,24 @@ class GlobalStates:
         return GlobalState((shares @ self._stretch).float(), mixed, shares[mixed].float())
 
     def _mix(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Dirichlet(1) weights of a photo and some of its nearest, drawn towards equal ones, and their indices."""
+        """Shares (n,) of a mixture, and the indices of its photos."""
+        mixed, chances = self._pick(random)
+        return self._shares(mixed, chances), mixed
+
+    def _pick(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Indices of a photo and some of its nearest, and a uniform random number for each."""
         first = torch.randint(self.count, (1,), generator=random)
         near = self._nearest[int(first)]
         others = near[torch.randperm(len(near), generator=random)[: self.mixed - 1]]
         mixed = torch.cat([first, others.cpu()])
-        weights = -torch.rand(len(mixed), generator=random, dtype=torch.float64).clamp(min=1e-12).log()
-        shares = torch.zeros(self.count, dtype=torch.float64)
-        shares[mixed] = (1 - self._even) * weights / weights.sum() + self._even / len(mixed)
-        return shares, mixed
+        return mixed, torch.rand(len(mixed), generator=random, dtype=torch.float64)
+
+    def _shares(self, mixed: Tensor, chances: Tensor) -> Tensor:
+        """Dirichlet(1) weights, drawn towards equal ones: (..., mixed) twice -> (..., n)."""
+        weights = -chances.clamp(min=1e-12).log()
+        weights = (1 - self._even) * weights / weights.sum(-1, keepdim=True) + self._even / mixed.shape[-1]
+        shares = torch.zeros(*mixed.shape[:-1], self.count, dtype=torch.float64)
+        return shares.scatter_(-1, mixed, weights)
 
     def _measure_stretch(self, deviations: Tensor) -> Tensor:
         """Matrix (n, n) from shares of a mixture to shares of the state whose spread is the photos'."""
@@ -84,7 +93,9 @@ class GlobalStates:
         values, vectors = values[kept], vectors[:, kept]  # (r,), (n, r)
         coordinates = vectors * values.sqrt()  # (n, r): of the photos along each component
         random = torch_stream(0, "patch_diffusion/stretch")
-        trials = torch.stack([self._mix(random)[0] for _ in range(_TRIALS)]) @ coordinates
+        picks = [self._pick(random) for _ in range(_TRIALS)]
+        mixed, chances = (torch.stack(parts) for parts in zip(*picks, strict=True))
+        trials = self._shares(mixed, chances) @ coordinates
         wanted = coordinates.square().sum(0) / (self.count - 1)
         stretch = (wanted.sqrt() / trials.std(0)).clamp(1.0, _MOST_STRETCH)
         # coordinates c' = stretch * c; as shares of photos: c' / sqrt(value) along each vector

@@ -54,6 +54,6 @@ class RidingMasks:
         own = shares.to(coarsest)
         image = (1 - own.sum()) * mean + torch.einsum("n,nchw->chw", own[photos], coarsest)
         for level, known, cell_px in zip(finer, weights, self.cells_px, strict=True):
-            cells = torch.cat([to_cells(one[None], cell_px) for one in level], dim=2)
+            cells = to_cells(level, cell_px)
             image = agree(blend(known[..., photos], cells, cell_px, 1), image)
         return image[0, 0]

@@ -13,10 +13,11 @@ _BAND_BYTES = (24 * 2**20, 6 * 2**20, 2**20)
 """Photos' cells in one band, from the fastest on: around it come the rows that patches reach."""
 _WORK_IMAGES = 16
 """Float32 images of the canvas that one photo's preparation and one sample's drawing hold at once."""
-_WORK_WEIGHTS = 6
-"""Arrays of a number for each photo and cell that one step on a kept level holds: products, their sums, weights."""
-_WORK_STRUCTURES = 5
-"""Float32 pictures of each photo's structure that registration holds at once."""
+_WORK_WEIGHTS = 12
+"""Arrays of a number for each photo and cell that one step on a kept level takes: it holds six at once (products, their
+sums, weights), and as much again may be lost between what is freed and taken anew (measured: up to five)."""
+_WORK_STRUCTURES = 6
+"""Float32 pictures of each photo's structure that registration takes, the same loss included."""
 _WORK_MAPS = 20
 """Float32 maps of a few photos that registration works with at once."""
 _WORK_BANDS = 5

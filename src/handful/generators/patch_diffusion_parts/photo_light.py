@@ -60,7 +60,7 @@ def gain(coefficients: Tensor, height: int, width: int, rows: slice = slice(None
     """The gain itself: (..., c, 6) of a photo's light or (..., c, 15) of a field -> (..., c, rows, width)."""
     degree = SLOW_DEGREE if coefficients.shape[-1] == _SLOW_TERMS else FLAT_DEGREE
     terms = _terms(height, width, degree)[:, rows].to(coefficients.device)
-    gains: Tensor = torch.tensordot(coefficients, terms, dims=1).exp()
+    gains: Tensor = torch.tensordot(coefficients, terms, dims=1).exp_()
     return gains
 
 
@@ -72,7 +72,7 @@ def _terms(height: int, width: int, degree: int) -> Tensor:
 
 def relight(image: Tensor, gains: Tensor) -> Tensor:
     """Grey values above black times the gains; -1 is black."""
-    return (image + 1) * gains - 1
+    return (image + 1).mul_(gains).sub_(1)
 
 
 def _grey(photo: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,8 +61,8 @@ class PhotoStore(nn.Module):
     def to_unit(pixels: Tensor) -> Tensor:
         """Pixels of the store as float32 in [-1, 1]."""
         if pixels.dtype == torch.uint8:
-            return pixels.float() * (2 / _TOP_8) - 1
-        return (pixels.float() + 2**15) * (2 / _TOP_16) - 1
+            return pixels.float().mul_(2 / _TOP_8).sub_(1)
+        return pixels.float().add_(2**15).mul_(2 / _TOP_16).sub_(1)
 
     def find(self, photo: Tensor) -> int | None:
         """The number of the photo (c, h, w) that has these very pixels, None where none has."""

@@ -42,8 +42,7 @@ class Level:
         patch_px: wanted side of a patch; the nearest odd number of cells is taken.
         dtype: in which the photos' differences from their mean are kept.
         """
-        cells = torch.cat([to_cells(photo[None], cell_px) for photo in photos], dim=2)
-        self._lay_out(cells, photos.double().mean(0, keepdim=True).float(), cell_px, patch_px)
+        self._lay_out(to_cells(photos, cell_px), photos.double().mean(0, keepdim=True).float(), cell_px, patch_px)
         self.residuals = self.residuals.to(dtype)
 
     @classmethod
@@ -174,8 +173,9 @@ def blend(weights: Tensor, cells: Tensor, cell_px: int, channels: int, first: in
         (1, channels, h, w)
     """
     mixed = torch.empty(*cells.shape[:2], cells.shape[3], device=weights.device)
+    framed = _framed(weights)
     for band in bands(cells):
-        fine = _at_pixels(weights, slice(first + band.start, first + band.stop), cell_px)  # (rows, columns, q q, n)
+        fine = _at_pixels(framed, slice(first + band.start, first + band.stop), cell_px)  # (rows, columns, q q, n)
         every = torch.matmul(fine, cells[band].float())  # (rows, columns, q q, k)
         every = every.view(*every.shape[:3], channels, cell_px**2)
         mixed[band] = every.diagonal(dim1=2, dim2=4).flatten(2)  # each pixel by its own weights
@@ -187,25 +187,25 @@ def odd_cells(patch_px: int, cell_px: int) -> int:
     return max(1, 2 * round((patch_px / cell_px - 1) / 2) + 1)
 
 
-def _at_pixels(weights: Tensor, band: slice, cell_px: int) -> Tensor:
-    """Weights of each pixel in its cell, bilinear between cells: (rows, columns, n) -> (rows of the band, columns,
-    cell_px cell_px, n); borders repeat."""
-    if cell_px == 1:
-        return weights[band][:, :, None]
-    above, below = (_shifted(weights, band, step) for step in (-1, 1))
-    own = weights[band]
-    fine = torch.empty(*own.shape[:2], cell_px**2, own.shape[2], device=weights.device)
+def _at_pixels(framed: Tensor, band: slice, cell_px: int) -> Tensor:
+    """Weights of each pixel in its cell, bilinear between cells: `_framed` -> (rows of the band, columns,
+    cell_px cell_px, n)."""
+    above, own, below = (framed[band.start + step : band.stop + step] for step in range(3))
+    fine = framed.new_empty(len(own), own.shape[1] - 2, cell_px**2, own.shape[2])
     places = [(place + 0.5) / cell_px - 0.5 for place in range(cell_px)]  # of pixels, from the middle, in cells
     for row, down in enumerate(places):
         line = torch.lerp(own, below if down > 0 else above, abs(down))
-        left = torch.cat([line[:, :1], line[:, :-1]], dim=1)
-        right = torch.cat([line[:, 1:], line[:, -1:]], dim=1)
         for column, across in enumerate(places):
-            fine[:, :, row * cell_px + column] = torch.lerp(line, right if across > 0 else left, abs(across))
+            beside = line[:, 2:] if across > 0 else line[:, :-2]
+            torch.lerp(line[:, 1:-1], beside, abs(across), out=fine[:, :, row * cell_px + column])
     return fine
 
 
-def _shifted(weights: Tensor, band: slice, step: int) -> Tensor:
-    """The rows one above (-1) or below (1) those of a band; the border repeats."""
-    rows = torch.arange(band.start, band.stop, device=weights.device).add(step).clamp(0, len(weights) - 1)
-    return weights[rows]
+def _framed(weights: Tensor) -> Tensor:
+    """Weights (rows, columns, n) with one cell more on every side, the border repeated."""
+    rows, columns, n = weights.shape
+    framed = weights.new_empty(rows + 2, columns + 2, n)
+    framed[1:-1, 1:-1] = weights
+    framed[1:-1, 0], framed[1:-1, -1] = weights[:, 0], weights[:, -1]
+    framed[0], framed[-1] = framed[1], framed[-2]
+    return framed

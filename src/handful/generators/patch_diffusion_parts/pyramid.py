@@ -87,17 +87,16 @@ def agree(images: Tensor, coarser: Tensor) -> Tensor:
 
 
 def to_cells(images: Tensor, cell_px: int) -> Tensor:
-    """(n, c, h, w) -> (h / q, w / q, n, c q q): what lies in each cell of q x q pixels, for all images side by side."""
+    """(n, c, h, w) -> (h / q, w / q, n, c q q): what lies in each cell of q x q pixels, for all images side by side.
+
+    One copy for each place in a cell: several times faster than a permutation of six axes.
+    """
     n, c, h, w = images.shape
     q = cell_px
-    blocks = images.reshape(n, c, h // q, q, w // q, q)
-    return blocks.permute(2, 4, 0, 1, 3, 5).reshape(h // q, w // q, n, c * q * q).contiguous()
-
-
-def fill_cells(cells: Tensor, index: int, image: Tensor, cell_px: int) -> None:
-    """Writes an image (1, c, h, w) to its place in cells (rows, columns, n, c q q), without a copy between."""
-    for place, (channel, down, right) in enumerate(product(range(image.shape[1]), range(cell_px), range(cell_px))):
-        cells[:, :, index, place] = image[0, channel, down::cell_px, right::cell_px]
+    cells = images.new_empty(h // q, w // q, n, c * q * q)
+    for place, (channel, down, right) in enumerate(product(range(c), range(q), range(q))):
+        cells[..., place] = images[:, channel, down::q, right::q].permute(1, 2, 0)
+    return cells
 
 
 def from_cells(cells: Tensor, cell_px: int, channels: int) -> Tensor:

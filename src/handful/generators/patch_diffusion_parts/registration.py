@@ -120,10 +120,12 @@ def _undo_one(image: Tensor, pose: Tensor, mode: Mode) -> Tensor:
         return image
     if float(pose[2]) != 0:
         return _warp(image, pose[None], mode)
-    height, width = image.shape[2:]
-    rows = torch.arange(height, device=image.device).add(round(float(pose[1]))).clamp(0, height - 1)
-    columns = torch.arange(width, device=image.device).add(round(float(pose[0]))).clamp(0, width - 1)
-    return image[:, :, rows][:, :, :, columns]
+    for axis, shift in ((2, round(float(pose[1]))), (3, round(float(pose[0])))):
+        if shift:
+            side = image.shape[axis]
+            places = torch.arange(side, device=image.device).add(shift).clamp(0, side - 1)
+            image = image.index_select(axis, places)
+    return image
 
 
 def _in_whole_pixels(poses: Tensor, height: int, width: int) -> Tensor:
