@@ -42,6 +42,14 @@ def build(name: str, spec: ImageSpec, seed: int = 0) -> Generator:
     return chosen(parse_settings(chosen.settings_class, narrow, f"generator {name}"), spec, seed)
 
 
+@every_generator
+def test_a_listing_tells_what_an_import_would(name: str) -> None:
+    entry, chosen = registry.describe("generators", name), generator_class(registry.load("generators", name))
+    for rows, imported in ((entry.settings, chosen.settings_class), (entry.controls, chosen.controls_class)):
+        assert [row.name for row in rows] == list(imported.model_fields if imported else ())
+        assert all(row.help for row in rows)
+
+
 def photos_for(spec: ImageSpec, count: int) -> Tensor:
     """Smooth ramps of different slope and brightness, so that no two are alike."""
     random = torch_stream(0, "conformance/photos")

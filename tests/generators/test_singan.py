@@ -390,7 +390,7 @@ def test_a_canvas_above_max_size_is_trained_below_it_and_filled() -> None:
 def test_what_cannot_be_drawn_is_refused(singan: Singan) -> None:
     with pytest.raises(UserError) as caught:
         singan.check_controls(SinganControls(photo=1))
-    assert "member is 1" in caught.value.what and "members 0 to 0" in caught.value.allowed
+    assert "photo is 1" in caught.value.what and "drawn: 0 to 0" in caught.value.allowed
     with pytest.raises(UserError) as caught:
         singan.check_controls(SinganControls(start_scale=3))
     assert "start_scale is 3" in caught.value.what and "from 0 to 2" in caught.value.allowed

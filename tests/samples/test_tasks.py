@@ -282,7 +282,7 @@ def test_an_animation_of_frames_has_a_marked_file_and_a_row_for_each_and_goes_on
     [
         ({"scale": 4}, "scale is 4", "from 1 to 3"),
         ({"scale": 0}, "scale is 0", "greater than or equal to 1"),
-        ({"photo": 2}, "member is 2", "members 0 to 1"),
+        ({"photo": 2}, "photo is 2", "drawn: 0 to 1"),
         ({"sclae": 1}, "'sclae'", "dilation_px"),
     ],
 )
@@ -356,7 +356,7 @@ def test_samples_may_have_any_size_start_anywhere_and_take_noise_by_scale(run: P
         ({"start_scale": 4}, "start_scale is 4", "from 0 to 3"),
         ({"noise": "1,1,1,1,1"}, "noise has 5 numbers", "at most 4"),
         ({"size": "big"}, "size is 'big'", "WIDTHxHEIGHT"),
-        ({"photo": 2}, "member is 2", "members 0 to 1"),
+        ({"photo": 2}, "photo is 2", "drawn: 0 to 1"),
     ):
         with pytest.raises(UserError) as caught:
             draw_samples(run, tmp_path / "none", 1, controls=controls)

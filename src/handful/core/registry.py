@@ -131,7 +131,7 @@ def _parse(name: str, path: Path, _changed: int) -> Description:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     title, sections = _sections(ast.get_docstring(tree) or "")
     facts: dict[str, Any] | None = None
-    settings: dict[str, tuple[SettingRow, ...]] = {}
+    classes = _settings_classes(tree)
     chosen: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FACTS":
@@ -139,15 +139,28 @@ def _parse(name: str, path: Path, _changed: int) -> Description:
                 raise ValueError(f"FACTS = {ast.unparse(node.value)}")
             facts = {word.arg: ast.literal_eval(word.value) for word in node.value.keywords if word.arg}
         if isinstance(node, ast.ClassDef):
-            if any(ast.unparse(base) == "Settings" for base in node.bases):
-                settings[node.name] = tuple(_setting_rows(node))
             for line in node.body:
                 if isinstance(line, ast.Assign):
                     chosen[ast.unparse(line.targets[0])] = ast.unparse(line.value)
     if facts is None:
         raise ValueError("FACTS is not there")
-    own, controls = (settings.get(chosen.get(kind, ""), ()) for kind in ("settings_class", "controls_class"))
+    for node in tree.body:  # classes that lie in a part of the method
+        if isinstance(node, ast.ImportFrom) and {word.name for word in node.names} & set(chosen.values()):
+            part = _PACKAGE.joinpath(*(node.module or "").split(".")[1:]).with_suffix(".py")
+            classes |= _settings_classes(ast.parse(part.read_text(encoding="utf-8")))
+    own, controls = (
+        tuple(_setting_rows(classes[chosen[kind]])) if chosen.get(kind) in classes else ()
+        for kind in ("settings_class", "controls_class")
+    )
     return Description(name, title, sections, facts, own, controls, path)
+
+
+def _settings_classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
+    return {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Settings" for base in node.bases)
+    }
 
 
 def _sections(docstring: str) -> tuple[str, dict[str, str]]:

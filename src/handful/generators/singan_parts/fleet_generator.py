@@ -86,8 +86,8 @@ class FleetGenerator(Generator, Generic[Scene]):
         ready = self.position.stage // len(self.sizes) + 1
         if not 0 <= member < ready:
             raise UserError(
-                f"member is {member}.",
-                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: members 0 to {ready - 1}.",
+                f"photo is {member}.",
+                f"Of {len(self.fleet.photos)} photo(s), {ready} can be drawn: 0 to {ready - 1}.",
                 "Choose one of those, or train with a larger --budget.",
             )
 
