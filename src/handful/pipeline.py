@@ -18,6 +18,7 @@ from handful.core.workspace import Workspace
 from handful.dataset.build import build_dataset
 from handful.inspection.inspect import Inspected, check_training_photos, inspect_samples
 from handful.inspection.read import read_folds
+from handful.inspection.sample_sets import check_sets
 from handful.photos.audit import audit_photos
 from handful.photos.layouts import read_labels, write_labels
 from handful.report.build import ReportResult, build_report
@@ -183,6 +184,7 @@ def inspect(
     check_runtime(settings.train.device, settings.train.precision, settings.train.threads)
     keep_out_of_photos(out, photos)
     work = Workspace(out)
+    check_sets(settings.samples, work.samples)
     with work.hold():
         dataset = _labelled_dataset(photos, work, settings)
         folds = read_folds(work.dataset, settings.inspection.photos)

@@ -147,7 +147,7 @@ def _parse(name: str, path: Path, _changed: int) -> Description:
     for node in tree.body:  # classes that lie in a part of the method
         if isinstance(node, ast.ImportFrom) and {word.name for word in node.names} & set(chosen.values()):
             part = _PACKAGE.joinpath(*(node.module or "").split(".")[1:]).with_suffix(".py")
-            classes |= _settings_classes(ast.parse(part.read_text(encoding="utf-8")))
+            classes |= _settings_classes(ast.parse(part.read_text(encoding="utf-8"))) if part.is_file() else {}
     own, controls = (
         tuple(_setting_rows(classes[chosen[kind]])) if chosen.get(kind) in classes else ()
         for kind in ("settings_class", "controls_class")

@@ -119,6 +119,16 @@ def read_sample_set(reference: str, dataset: DatasetManifest, samples: Path, rev
     )
 
 
+def check_sets(references: Sequence[str], samples: Path) -> None:
+    """Makes sure, before anything is built, that there is a set of samples behind every reference.
+
+    Raises:
+        UserError: there is none.
+    """
+    for reference in references:
+        SampleManifest.read(find_set(reference.partition("=")[0], samples))
+
+
 def find_set(place: str, samples: Path) -> Path:
     """The folder of a set, by its name below `samples` or by its path."""
     return next((one for one in (samples / place, Path(place)) if one.is_dir()), samples / place)
