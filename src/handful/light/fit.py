@@ -34,9 +34,10 @@ LEAST_LIGHT = 1e-4
 _AZIMUTHS = range(0, 360, 30)
 _ELEVATIONS = (15, 30, 45, 60, 75)
 _AMBIENTS = (0.05, 0.3, 1.0)
-_FOOT_PX, _BESIDE = 2, 0.08
-"""The sheet is looked at from so many pixels beside the bead, where no slope of its foot is mixed in, to this share of
-the long side."""
+_BESIDE = 0.06
+"""The sheet is looked at up to this share of the long side beside the bead."""
+_FOOT_PX = 2
+"""So many pixels beside the bead are mixed with the slope of its foot, which a sheen shows and a matt sheet hides."""
 _HUBER = 1.345
 _MOST_EVALUATIONS = 60
 
@@ -194,11 +195,12 @@ class _Fit:
         height_mm = shrink(scene.height_mm[0])[None, None]
         raised = shrink(scene.raised)
         known = shrink(scene.clipped) == 0
-        foot, beside = (
-            torch.from_numpy(binary_dilation((raised > 0).numpy(), iterations=reach))
-            for reach in (_FOOT_PX, max(_FOOT_PX + 1, round(_BESIDE * max(size))))
-        )
-        regions = (raised >= 1) & known, beside & ~foot & known
+        foot_px = 0 if scene.sheet is None else _FOOT_PX
+        outside = (raised <= 0).numpy()
+        reach = foot_px + max(2, round(_BESIDE * max(size)))
+        near = binary_dilation(~outside, iterations=reach)
+        foot = binary_dilation(~outside, iterations=foot_px) if foot_px else ~outside
+        regions = (raised >= 1) & known, torch.from_numpy(near & ~foot) & known
         usable = int(regions[0].sum())
         if usable <= 10:
             raise UserError(

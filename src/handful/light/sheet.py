@@ -97,7 +97,7 @@ def fit_finish(lights: Sequence[FittedLight]) -> FoundFinish:
     spread = float(np.ptp(elevations)) if len(seen) else 0.0
     if len(seen) < LEAST_PHOTOS or spread < LEAST_RANGE_DEG:
         raise UserError(
-            f"The sheet's finish was to be found from {len(seen)} photo(s) whose lamps differ by {spread:.0f} degrees "
+            f"The sheet's finish was to be found from {len(seen)} photo(s) whose lamps differ by {spread:.1f} degrees "
             "of elevation.",
             f"It takes at least {LEAST_PHOTOS} photos over at least {LEAST_RANGE_DEG:g} degrees.",
             "State the finish (--sheet ALBEDO,F0,ROUGHNESS), or give photos under more lights.",
