@@ -195,3 +195,15 @@ def test_the_chance_to_fail_counts_copies_caught_and_false_alarms() -> None:
     assert gate.chance_to_fail(0.2, 50, blind) == pytest.approx(0)
     half = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.5), 0.0, 20, 10)
     assert 0.5 < gate.chance_to_fail(0.2, 50, half) < 1
+
+
+def test_a_copy_that_is_half_saturated_is_found_in_its_place() -> None:
+    """What is saturated leads the search astray, up to a few pixels."""
+    random = np.random.default_rng(0)
+    slow, fine = (ndimage.gaussian_filter(random.normal(size=(12, 64, 64)), (0, px, px)) for px in (5.0, 2.2))
+    photos = np.clip(215 + 20 * slow / slow.std() + 3 * fine / fine.std(), 0, 255).round().astype(np.float32)
+    copies = plant(photos, "brighter")
+    assert (copies == 255).mean() > 0.4
+    found = Photos(photos, SHIFT_SHARE, 255).match(copies)
+    assert [(match.photo, match.down_px, match.right_px) for match in found] == [(row, 0, 0) for row in range(12)]
+    assert min(match.likeness for match in found) > 0.9

@@ -33,6 +33,8 @@ _FINE_PX, _SLOW_PX = 2.0, 8.0
 """Standard deviations of the two Gaussians. JPEG keeps what lies between them; slow light lies above."""
 _SATURATED_SHARE = 0.004
 _LEAST_USABLE = 0.1
+_MISLEADING_SHARE, _STEPS = 0.02, 4
+"""From so large a saturated share on, a place is looked for again around the one that was found, in so many steps."""
 _TINY = 1e-12
 
 
@@ -93,7 +95,21 @@ class Photos:
                 place = self.search.peaks(sides[mirrored], photo)[1][0]
             if not skipped[photo]:
                 tried.append(self._verify(image, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
-        return max(tried, key=lambda match: match.likeness)
+        match = max(tried, key=lambda match: match.likeness)
+        clipped = float(((image <= self.low) | (image >= self.high)).mean())
+        return self._refine(image, match) if clipped > _MISLEADING_SHARE else match
+
+    def _refine(self, image: Images, match: Match) -> Match:
+        """The best of its neighbours, as long as one is better: the search sees what is saturated."""
+        for _ in range(_STEPS):
+            down, right = match.down_px, -match.right_px if match.mirrored else match.right_px
+            near = [(down + y, right + x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+            tried = [self._verify(image, match.photo, *place, match.mirrored) for place in near]
+            better = max(tried, key=lambda one: one.likeness)
+            if better.likeness <= match.likeness:
+                break
+            match = better
+        return match
 
     def _verify(self, image: Images, photo: int, down: int, right: int, mirrored: bool) -> Match:
         """Of the unfiltered image with one photo: filtered anew on the overlap, where nothing is saturated."""

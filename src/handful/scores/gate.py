@@ -39,7 +39,7 @@ FACTS = ScoreFacts(
     compares_with="training",
     needs="images",
     sees="novelty",
-    version=3,
+    version=4,
 )
 
 ALLOWED_SHARE = 0.01
