@@ -142,17 +142,17 @@ def test_a_generator_of_planted_copies_is_not_ranked_and_honest_ones_are() -> No
 
 def test_what_honest_photos_show_beyond_doubt_is_allowed() -> None:
     """Where a tenth of many honest photos is called copies, a tenth of the samples is no sign of copying."""
-    blurred = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.1, 400, 10)
+    blurred = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.1, 0.0, 400, 10)
     assert 0.07 < blurred.allowed_share < 0.1 and gate.chance_to_fail(0.0, 100, blurred) < 0.2
-    one_of_forty = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.025, 40, 10)
+    one_of_forty = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.025, 0.0, 40, 10)
     assert one_of_forty.allowed_share == 0.01, "one photo of forty proves no false alarms"
     assert gate.chance_to_fail(0.05, 100, one_of_forty) > 0.99
 
 
-def test_one_in_n_and_one_is_allowed_where_the_most_alike_photos_are_the_limit() -> None:
+def test_what_honest_photos_are_expected_to_show_is_allowed() -> None:
     """An honest sample passes the largest of 40 likenesses with a probability of 1 in 41."""
     caught = dict.fromkeys(KINDS, 1.0)
-    apart, overlapping = (gate.Calibration(1.0, copy, caught, 1 / 40, 40, 10) for copy in (2.0, 1.0))
+    apart, overlapping = (gate.Calibration(1.0, 2.0, caught, 1 / 40, beyond, 40, 10) for beyond in (0.0, 1 / 41))
     assert apart.allowed_share == 0.01 and overlapping.allowed_share == pytest.approx(1 / 41)
     honest, copies = gate.chance_to_fail(0.0, 1000, overlapping), gate.chance_to_fail(0.2, 100, overlapping)
     assert honest < 0.05 and copies > 0.99
@@ -188,13 +188,24 @@ def test_too_few_photos_to_calibrate_with_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_chance_to_fail_counts_copies_caught_and_false_alarms() -> None:
-    sure = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.0, 20, 10)
+    sure = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 1.0), 0.0, 0.0, 20, 10)
     assert gate.chance_to_fail(0.2, 50, sure) == pytest.approx(1)
     assert gate.chance_to_fail(0.01, 100, sure) == pytest.approx(0)  # one copy of 100 proves no more than 1 %
-    blind = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.0), 0.0, 20, 10)
+    blind = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.0), 0.0, 0.0, 20, 10)
     assert gate.chance_to_fail(0.2, 50, blind) == pytest.approx(0)
-    half = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.5), 0.0, 20, 10)
+    half = gate.Calibration(1.0, 2.0, dict.fromkeys(KINDS, 0.5), 0.0, 0.0, 20, 10)
     assert 0.5 < gate.chance_to_fail(0.2, 50, half) < 1
+
+
+def test_how_many_honest_photos_lie_beyond_the_limit_is_foretold_by_how_their_likenesses_fall_off() -> None:
+    random = np.random.default_rng(0)
+    for limit, share in ((3.0, np.exp(-3.0)), (5.0, np.exp(-5.0))):
+        told = [gate._beyond(random.exponential(size=40), limit) for _ in range(2000)]
+        assert share / 1.5 < np.median(told) < share * 1.5
+    honest = np.linspace(1, 2, 40)
+    assert gate._beyond(honest, 2.0) >= 1 / 41 and gate._beyond(honest, 4.0) < 1e-4
+    assert gate._beyond(np.ones(40), 1.0) == pytest.approx(1 / 41) and gate._beyond(np.ones(40), 1.1) == 0
+    assert gate._beyond(np.ones(3), 2.0) == 1 / 4, "three photos foretell nothing"
 
 
 def test_a_copy_that_is_half_saturated_is_found_in_its_place() -> None:

@@ -51,6 +51,14 @@ class Match:
     mirrored: bool
 
 
+@dataclass(frozen=True)
+class _Known:
+    """The photos that an image is compared with. Others may hold what it shows: their mean would take that out."""
+
+    sum: Images
+    count: int
+
+
 class Photos:
     """Photos (n, h, w), n >= 3, made ready to be looked for."""
 
@@ -61,7 +69,6 @@ class Photos:
             top: the largest value that a pixel can have.
         """
         self.photos = photos.astype(np.float32)
-        self.sum = self.photos.sum(0)
         self.low, self.high = top * _SATURATED_SHARE, top * (1 - _SATURATED_SHARE)
         self.fine = keep_detail(self.photos)
         long_px = max(photos.shape[1:])
@@ -75,7 +82,7 @@ class Photos:
 
         Args:
             images: grey, of the photos' size and on their scale.
-            skipped: (m, n), the photos that an image is not compared with, at least one less than all.
+            skipped: (m, n), the photos that an image is not compared with, at least two less than all.
         """
         skipped = np.zeros((len(images), len(self.photos)), np.bool_) if skipped is None else skipped
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # FFTs and filters run outside Python's lock
@@ -88,34 +95,34 @@ class Photos:
         peaks = np.stack([heights for heights, _ in found])  # (mirrored, photos)
         peaks[:, skipped] = -np.inf
         best = np.argsort(-peaks, axis=None, kind="stable")[:_CANDIDATES]
-        tried = []
+        tried, known = [], _Known(self.photos[~skipped].sum(0), len(self.photos) - int(skipped.sum()))
         for mirrored, photo in zip(*np.unravel_index(best, peaks.shape), strict=True):
             place = found[mirrored][1][photo]
             if self.factor > 1:
                 place = self.search.peaks(sides[mirrored], photo)[1][0]
             if not skipped[photo]:
-                tried.append(self._verify(image, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
+                tried.append(self._verify(image, known, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
         match = max(tried, key=lambda match: match.likeness)
         clipped = float(((image <= self.low) | (image >= self.high)).mean())
-        return self._refine(image, match) if clipped > _MISLEADING_SHARE else match
+        return self._refine(image, known, match) if clipped > _MISLEADING_SHARE else match
 
-    def _refine(self, image: Images, match: Match) -> Match:
+    def _refine(self, image: Images, known: _Known, match: Match) -> Match:
         """The best of its neighbours, as long as one is better: the search sees what is saturated."""
         for _ in range(_STEPS):
             down, right = match.down_px, -match.right_px if match.mirrored else match.right_px
             near = [(down + y, right + x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
-            tried = [self._verify(image, match.photo, *place, match.mirrored) for place in near]
+            tried = [self._verify(image, known, match.photo, *place, match.mirrored) for place in near]
             better = max(tried, key=lambda one: one.likeness)
             if better.likeness <= match.likeness:
                 break
             match = better
         return match
 
-    def _verify(self, image: Images, photo: int, down: int, right: int, mirrored: bool) -> Match:
+    def _verify(self, image: Images, known: _Known, photo: int, down: int, right: int, mirrored: bool) -> Match:
         """Of the unfiltered image with one photo: filtered anew on the overlap, where nothing is saturated."""
         side = image[:, ::-1] if mirrored else image
         here, there = _overlap(down, image.shape[0]), _overlap(right, image.shape[1])
-        others = (self.sum - self.photos[photo]) / (len(self.photos) - 1)
+        others = (known.sum - self.photos[photo]) / (known.count - 1)
         seen = side[here[0], there[0]]
         parts = np.stack([seen, *(one[here[1], there[1]] for one in (self.photos[photo], others))])
         usable = (seen > self.low) & (seen < self.high)

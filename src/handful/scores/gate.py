@@ -49,6 +49,8 @@ SHARES = (0.01, 0.05, 0.2)
 _PLANTED_PHOTOS = 24
 """At most so many photos are planted in each kind."""
 _QUANTILE = 0.01
+_TAIL = 4
+"""The largest likenesses of honest photos are the largest of so many."""
 _TOP = 255.0
 Likenesses = npt.NDArray[np.float64]
 
@@ -63,6 +65,8 @@ class Calibration:
     """Kind -> share of planted copies of photos that the limits were not taken from."""
     false_alarms: float
     """Share of honest photos, each against limits taken without it."""
+    beyond: float
+    """Share of honest photos expected above the limit, by how their largest likenesses fall off."""
     honest: int
     """How many honest photos."""
     planted: int
@@ -72,14 +76,12 @@ class Calibration:
     def allowed_share(self) -> float:
         """What a set may show: `ALLOWED_SHARE`, or what an honest generator is expected to show where that is more.
 
-        That is as many honest photos as are called copies beyond doubt; and where planted copies are no more alike than
-        the most alike honest photos, whose likeness is then the limit, the one in n + 1 that passes the largest of n.
+        That is as many honest photos as are called copies beyond doubt, or as are expected above the limit.
         """
         if not self.honest:
             return ALLOWED_SHARE
         alarms = round(self.false_alarms * self.honest)
-        beyond_the_most = 1 / (self.honest + 1) if self.near_limit >= self.copy_limit else 0.0
-        return max(ALLOWED_SHARE, share_limits(alarms, self.honest)[0], beyond_the_most)
+        return max(ALLOWED_SHARE, share_limits(alarms, self.honest)[0], self.beyond)
 
     @property
     def near_likeness(self) -> float:
@@ -192,6 +194,7 @@ def calibrate(
         copy,
         {kind: float(hits.mean()) for kind, hits in zip(KINDS, caught, strict=True)},
         float(np.mean(alarms)) if alarms else 0.0,
+        _beyond(negatives, near),
         len(negatives),
         len(rows),
     )
@@ -231,6 +234,21 @@ def _limits(honest: Likenesses, planted: Likenesses) -> tuple[float, float]:
     copy = float(np.quantile(planted, _QUANTILE))
     most = float(honest.max()) if len(honest) else 0.0
     return (most + copy) / 2 if copy > most else most, max(copy, most)
+
+
+def _beyond(honest: Likenesses, limit: float) -> float:
+    """Share of new honest photos expected above a limit that at most few of these reach.
+
+    The largest quarter is taken to fall off exponentially (peaks over a threshold: Pickands, Ann. Statist. 3, 1975).
+    At the most alike of n or below it is no less than the 1 in n + 1 that passes the largest of n.
+    """
+    above = len(honest) // _TAIL
+    if not above:
+        return 1 / (len(honest) + 1)
+    largest = np.sort(honest)[-above - 1 :]
+    fall = float((largest[1:] - largest[0]).mean())
+    share = above / len(honest) * float(np.exp(-max(0.0, limit - largest[0]) / fall)) if fall > 0 else 0.0
+    return max(share, 1 / (len(honest) + 1)) if limit <= largest[-1] else share
 
 
 def _verdict(match: Match, calibration: Calibration) -> Literal["new", "near-copy", "copy"]:
