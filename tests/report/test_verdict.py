@@ -418,6 +418,16 @@ def test_a_claim_against_classic_that_a_second_space_contradicts_is_withdrawn() 
     assert any("they differ on dcgan against classic" in line for line in verdict.why)
 
 
+def test_a_contradicted_claim_against_an_anchor_leaves_the_ranking_as_it_is() -> None:
+    cards = runs("dcgan", 0.02, 10) + runs("began", 0.3, 10) + runs("classic", 0.08, 10)
+    levels = {"dcgan": 0.1, "began": 0.4, "classic": 0.5}
+    verdict = judge(cards + [one for name, swd in levels.items() for one in seen_by_pixels(name, swd, 10)])
+    assert verdict.sentence == "dcgan is better than began."
+    stands = {one.generator: one.word for one in verdict.anchors}
+    assert stands == {"dcgan": "better", "began": "undecided"}
+    assert any("agree" in line and "they differ on began against classic" in line for line in verdict.why)
+
+
 LITE = "heldout-v1+efficientnet-lite0"
 
 

@@ -219,8 +219,8 @@ def one_space(protocol: str) -> str:
 
 def disagreement(found: Agreement) -> str:
     """The sentence where two feature spaces rank differently."""
-    if found.contradicted:
-        pairs = join_words([f"{one} against {other}" for one, other in found.contradicted])
+    if found.overturned:
+        pairs = join_words([f"{one} against {other}" for one, other in found.overturned])
         return f"No ranking is given: {found.first} and {found.second} point opposite ways on {pairs}."
     return (
         f"No ranking is given: {found.first} and {found.second} disagree on {join_words(found.generators)} "

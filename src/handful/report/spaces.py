@@ -44,8 +44,13 @@ class Agreement(Settings):
     """(generator, other) whose claimed difference has the other sign here."""
 
     @property
+    def overturned(self) -> tuple[tuple[str, str], ...]:
+        """The contradicted pairs that are ranked. Claims against anchors are withheld; nothing else rests on them."""
+        return tuple(pair for pair in self.contradicted if set(pair) <= set(self.generators))
+
+    @property
     def agree(self) -> bool:
-        return self.tau > 0 and not self.contradicted
+        return self.tau > 0 and not self.overturned
 
 
 def space_scores(cards: Sequence[ScoreCard], names: Mapping[str, str]) -> tuple[str, dict[str, dict[Cell, Score]]]:
