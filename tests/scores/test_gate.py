@@ -208,6 +208,13 @@ def test_how_many_honest_photos_lie_beyond_the_limit_is_foretold_by_how_their_li
     assert gate._beyond(np.ones(3), 2.0) == 1 / 4, "three photos foretell nothing"
 
 
+def test_two_photos_of_one_group_and_one_more_are_calibrated_without_a_hole() -> None:
+    photos, owners = TRAINING[:3], np.array([0, 0, 1])
+    found = gate.calibrate(Photos(photos, SHIFT_SHARE, 255), photos, owners, HELDOUT[:0])
+    assert found.honest == 1, "only the third has two others to be held against"
+    assert np.isfinite([found.near_limit, found.copy_limit, found.allowed_share]).all()
+
+
 def test_a_copy_that_is_half_saturated_is_found_in_its_place() -> None:
     """What is saturated leads the search astray, up to a few pixels."""
     random = np.random.default_rng(0)
