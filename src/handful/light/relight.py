@@ -76,16 +76,14 @@ class Relighter:
         return scale_light(relit, photo, self.scene.clipped, change)
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
-        """Matt shading of a white surface and gloss, each (1, h, w)."""
+        """Shading (of a white surface, or of the sheet's finish) and gloss, each (1, h, w)."""
         scene, lamp = self.scene, Light(azimuth_deg, elevation_deg)
         layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamp, scene.sheet)
-        gloss = self.light.gloss * layers.wet[0]
-        if scene.sheet is not None:
+        matt, gloss = layers.matt + self.light.ambient * self.sky, self.light.gloss * layers.wet[0] * scene.raised
+        if scene.sheet is not None:  # its brightness as a whole: what is left of it without its sheen is mostly noise
             sheen = layers.sheen + self.light.ambient * mirrored_sky(self.sky, self.normals, scene.sheet)
-            gloss = torch.where(scene.raised, gloss, self.light.sheet * sheen[0])
-        else:
-            gloss = gloss * scene.raised
-        return layers.matt[0] + self.light.ambient * self.sky[0], gloss
+            matt = torch.where(scene.raised, matt, scene.sheet.albedo * matt + sheen)
+        return matt[0], gloss
 
     def _residual(self) -> Tensor:
         grey = self.scene.photo.double().mean(0, keepdim=True)
