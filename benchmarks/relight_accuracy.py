@@ -2,9 +2,9 @@
 
 A bead with a bent centre line and linked circles on a textured sheet is rendered under one lamp and even sky, and
 photographed with noise; it is relit to other directions and compared with a noiseless rendering under them. The height
-is known, taken from the mask (contact angle by best fit), or from shading under the stated light. Once the sheet is
-matt, and once it is metal: relit as if it were matt, with its finish known, and with its finish fitted to 8 photos of
-the part under other lights.
+is known, taken from the mask (contact angle by best fit), or from shading under the stated light. The sheet is matt,
+even metal, or brushed: metal is relit as if it were matt, with its finish known, and with its finish fitted to 12
+photos of the part under other lights.
 
     python benchmarks/relight_accuracy.py [--scenes 4]
 """
@@ -29,14 +29,18 @@ from handful.light.height import bead_height, shading_height
 from handful.light.photo_shape import best_contact_angle
 from handful.light.relight import Change, Relighter
 from handful.light.shade import Material, shade
-from handful.light.sheet import fit_finish
+from handful.light.sheet import Finish
+from handful.light.sheet_fit import fit_finish
 from handful.light.sources import Light
 
 WIDTH, HEIGHT, PIXEL_MM, AMBIENT = 658, 490, 0.05, 0.3
 CAMERA = Camera(gain=0.85)
-FINISH = Material(albedo=0.25, roughness=0.4, f0=0.5)
-"""Of the metal sheet."""
-OTHERS = 8
+SHEETS = {
+    "matt": None,
+    "metal": Finish(albedo=0.25, f0=0.5, roughness=0.4),
+    "brushed": Finish(albedo=0.25, f0=0.5, roughness=0.2, across=0.5, grooves_deg=20),
+}
+OTHERS = 12
 """Photos of the same part under other lights, where the finish is fitted."""
 TURNS = ((30, 0), (-60, 10), (0, -12), (0, 20))
 """New lights: degrees of azimuth and elevation from that of the photo."""
@@ -61,29 +65,35 @@ class Truth:
         self.albedo = torch.from_numpy(np.where(self.mask, 0.6, 0.25 * (1 + 0.06 * grain / grain.std())))[None, None]
         self.azimuth, self.elevation = random.uniform(0, 360), random.uniform(35, 50)
 
-    def radiance(self, azimuth_deg: float, elevation_deg: float, metal: bool) -> Tensor:
-        """(1, h, w) linear."""
+    def radiance(self, azimuth_deg: float, elevation_deg: float, sheet: Finish | None) -> Tensor:
+        """(1, h, w) linear, of a wet bead on a sheet."""
         bead = torch.from_numpy(self.mask)[None, None]
-        gloss = torch.where(bead, 0.04, 0.5 if metal else 0.0).double()
-        material = Material(self.albedo, torch.where(bead, 0.2, 0.4).double(), gloss)
+        finish = Finish(albedo=1, f0=0, roughness=0.4) if sheet is None else sheet
+
+        def map_of(sheet_value: float, bead_value: float = 0.2) -> Tensor:
+            return torch.where(bead, bead_value, sheet_value).double()
+
+        across = None if finish.across is None else map_of(finish.across)
+        gloss = map_of(finish.f0, 0.04)
+        material = Material(self.albedo, map_of(finish.roughness), gloss, across, finish.grooves_deg)
         return shade(self.height, PIXEL_MM, material, [Light(azimuth_deg, elevation_deg)], AMBIENT).radiance[0]
 
 
-def others(truth: Truth, height: Tensor) -> Iterator[Scene]:
+def others(truth: Truth, height: Tensor, sheet: Finish) -> Iterator[Scene]:
     """The same part under other lights, from which the finish of its sheet is learnt, with the height as known."""
     random = numpy_stream(truth.seed, "relight accuracy lights")
     for place in range(OTHERS):
         light = random.uniform(0, 360), random.uniform(25, 70)
-        codes = expose(truth.radiance(*light, metal=True), CAMERA, torch_stream(truth.seed, "other lights", place))
+        codes = expose(truth.radiance(*light, sheet), CAMERA, torch_stream(truth.seed, "other lights", place))
         linear = linearise(codes, Camera(), torch.float64)
         yield Scene(linear, codes >= 255, height, torch.from_numpy(truth.mask)[None], PIXEL_MM)
 
 
-def measure(seed: int, metal: bool) -> dict[str, list[float]]:
+def measure(seed: int, finish: Finish | None) -> dict[str, list[float]]:
     """PSNRs over the new lights, by where the height came from; 'not relit' is the photo as it was."""
     truth = Truth(seed)
     random = torch_stream(seed, "relight accuracy noise")
-    photo = expose(truth.radiance(truth.azimuth, truth.elevation, metal), CAMERA, random)
+    photo = expose(truth.radiance(truth.azimuth, truth.elevation, finish), CAMERA, random)
     linear, raised = linearise(photo, Camera(), torch.float64), torch.from_numpy(truth.mask)[None]
 
     def scene(height: Tensor, sheet: Material | None = None) -> Scene:
@@ -92,16 +102,16 @@ def measure(seed: int, metal: bool) -> dict[str, list[float]]:
     def masked(angle: float, sheet: Material | None) -> Scene:
         return scene(bead_height(truth.mask, angle, PIXEL_MM), sheet)
 
-    def fitted(height: Tensor) -> Material | None:
-        finish = fit_finish([fit_light(one) for one in others(truth, height)]).finish
-        return None if finish is None else finish.material()
+    def fitted(height: Tensor, true: Finish) -> Material | None:
+        found = fit_finish([fit_light(one) for one in others(truth, height, true)]).finish
+        return None if found is None else found.material()
 
     finishes: list[tuple[str, Material | None, Material | None]] = [("", None, None)]
-    if metal:
+    if finish is not None:
         angle = best_contact_angle(lambda angle: fit_light(masked(angle, None)).loss)
-        finishes.append((", finish known", FINISH, FINISH))
+        finishes.append((", finish known", finish.material(), finish.material()))
         cap = bead_height(truth.mask, angle, PIXEL_MM)
-        finishes.append((", finish fitted", fitted(truth.height), fitted(cap)))
+        finishes.append((", finish fitted", fitted(truth.height, finish), fitted(cap, finish)))
     relighters = {}
     for words, known, from_mask in finishes:
         one = scene(truth.height, known)
@@ -115,7 +125,7 @@ def measure(seed: int, metal: bool) -> dict[str, list[float]]:
     ratios: dict[str, list[float]] = {name: [] for name in ("not relit", *relighters)}
     for turn, rise in TURNS:
         azimuth, elevation = (truth.azimuth + turn) % 360, truth.elevation + rise
-        wanted = expose(truth.radiance(azimuth, elevation, metal), CAMERA)
+        wanted = expose(truth.radiance(azimuth, elevation, finish), CAMERA)
         ratios["not relit"].append(peak_ratio_db(photo, wanted))
         for name, relighter in relighters.items():
             relit = expose(relighter.relight(Change(azimuth, elevation)), Camera())
@@ -137,13 +147,13 @@ def main() -> None:
     scenes = arguments.parse_args().scenes
     torch.set_num_threads(1)
     print("| sheet | height | PSNR, dB: median (minimum to maximum) | n |\n|---|---|---|---|")
-    for metal in (False, True):
+    for sheet, finish in SHEETS.items():
         began = time.process_time()
-        all_found = [measure(seed, metal) for seed in range(scenes)]
+        all_found = [measure(seed, finish) for seed in range(scenes)]
         for name in all_found[0]:
             values = [value for found in all_found for value in found[name]]
             spread = f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-            print(f"| {'metal' if metal else 'matt'} | {name} | {spread} | {len(values)} |", flush=True)
+            print(f"| {sheet} | {name} | {spread} | {len(values)} |", flush=True)
         print(f"{(time.process_time() - began) / scenes:.1f} s of CPU time a scene", flush=True)
 
 

@@ -29,7 +29,8 @@ def command(
     photo_elevation: Annotated[float | None, typer.Option(help="Light in the photo, where known.")] = None,
     contact_angle: Annotated[float | None, typer.Option(help="Of the bead, 5 to 120; left out: fitted.")] = None,
     sheet: Annotated[
-        str, typer.Option(help="matt; fit: found from photos under many lights; or ALBEDO,F0,ROUGHNESS.")
+        str,
+        typer.Option(help="matt; fit: found from photos under many lights; or ALBEDO,F0,ROUGHNESS[,ACROSS,GROOVES]."),
     ] = "matt",
     pixel_mm: Annotated[float, typer.Option(help="Side of a pixel on the part.")] = 0.05,
     gamma: Annotated[float | None, typer.Option(help="Of the camera; 2.2 for 8 bit, else 1.")] = None,

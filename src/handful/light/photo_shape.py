@@ -12,7 +12,8 @@ from handful.light.height import bead_height, read_height, shading_height
 from handful.light.photo_files import PhotoFile, read_mask
 from handful.light.relit_records import RelightSettings
 from handful.light.shade import Material
-from handful.light.sheet import Finish, fit_finish
+from handful.light.sheet import Finish
+from handful.light.sheet_fit import fit_finish
 
 _TRIED_DEG, _FINER_DEG = (30.0, 45.0, 60.0, 75.0), 7.5
 _PHOTOS_TRIED = 3
