@@ -100,6 +100,43 @@ def test_a_photo_that_is_skipped_is_not_found(looked_for: Photos) -> None:
     assert match.photo != 4 and match.likeness < 0.9
 
 
+def two_ways(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Photos that differ in two ways and their own faint grain; and new ones that are like them in both ways."""
+    random = np.random.default_rng(4)
+    ways = ndimage.gaussian_filter(random.normal(size=(2, SIDE_PX, SIDE_PX)), (0, 3, 3))
+    much = random.normal(size=(count, 2)) * 30 / ways.std()
+
+    def photos() -> np.ndarray:
+        grain = ndimage.gaussian_filter(random.normal(size=(count, SIDE_PX, SIDE_PX)), (0, 2.5, 2.5))
+        return np.clip(120 + np.tensordot(much, ways, 1) + 5 * grain / grain.std(), 0, 255).round().astype(np.float32)
+
+    return photos(), photos()
+
+
+@pytest.mark.parametrize("count", [5, 12])
+def test_likeness_is_the_mean_of_two_partial_correlations(count: int) -> None:
+    photos, alike = two_ways(count)
+    (match,) = Photos(photos, SHIFT_SHARE, 255.0).match(alike[3:4])
+    assert (match.photo, match.down_px, match.right_px, match.mirrored) == (3, 0, 0, False)
+    others = np.delete(photos, 3, axis=0)
+    usable = (alike[3] > 255 * 0.004) & (alike[3] < 255 * 0.996)
+    image, photo, mean = (
+        keep_detail(one[None], usable)[0][usable].astype(np.float64) for one in (alike[3], photos[3], others.mean(0))
+    )
+    detail = keep_detail(others)[:, usable].astype(np.float64)
+    axes = np.linalg.svd(detail - detail.mean(0), full_matrices=False)[2][:2]
+
+    def partial(*held: np.ndarray) -> float:
+        design = np.stack([np.ones_like(image), *held], axis=1)
+        left = [one - design @ np.linalg.lstsq(design, one, rcond=None)[0] for one in (image, photo)]
+        return float(np.arctanh(np.corrcoef(*left)[0, 1]))
+
+    both = (
+        [partial(mean)] if count == 5 else [partial(mean), partial(mean, *axes)]
+    )  # 4 others do not show how they differ
+    assert match.likeness == pytest.approx(np.tanh(np.mean(both)), abs=1e-5)
+
+
 def test_the_share_and_the_verdicts_are_those_of_what_was_planted() -> None:
     samples = np.concatenate([station(7, 16), plant(TRAINING[:4], "shifted", seed=9)])
     found = gate.score(sets(samples))

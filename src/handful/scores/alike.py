@@ -3,7 +3,9 @@
 Photos of one station share most of what they show: a plain correlation is near 1 for any two of them. Two photos differ
 by light, by the product, and by the camera's noise, which no two have in common. So the mean of the other photos is
 taken out, slow light and the finest grain (which JPEG destroys) are filtered off, and what is left is correlated. A
-correlation does not see gain or offset, and what is saturated is left out.
+correlation does not see gain or offset, and what is saturated is left out. Photos of a fixed view differ mostly in a
+few ways (where the part lies, the light), and some are alike in them by chance; so the same is asked again with the two
+main ways in which the others differ taken out as well. Both answers count equally: they err on different photos.
 
 Candidates come from correlations of the middle of each image with all photos, by FFT, at reduced resolution where
 images are large; the best few are placed at full resolution and measured on the area where both images overlap.
@@ -13,9 +15,10 @@ Paper: Lewis (1995), "Fast Normalized Cross-Correlation" (the search). The parti
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +38,9 @@ _SATURATED_SHARE = 0.004
 _LEAST_USABLE = 0.1
 _MISLEADING_SHARE, _STEPS = 0.02, 4
 """From so large a saturated share on, a place is looked for again around the one that was found, in so many steps."""
-_TINY = 1e-12
+_MODES, _LEAST_OTHERS = 2, 8
+"""Principal components of the other photos that the second answer holds fixed, and the fewest photos that show them."""
+_TINY, _LARGEST = 1e-12, 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Match:
     """The photo that an image is most alike to."""
 
     likeness: float
-    """Partial correlation, -1 to 1, the mean of the other photos held fixed."""
+    """Partial correlation, -1 to 1: in Fisher's z, the mean of that with the mean of the other photos held fixed, and
+    that with their two main differences held fixed too."""
     photo: int
     down_px: int
     """By how much the image lies lower than the photo."""
@@ -55,8 +61,22 @@ class Match:
 class _Known:
     """The photos that an image is compared with. Others may hold what it shows: their mean would take that out."""
 
+    rows: npt.NDArray[np.intp]
     sum: Images
-    count: int
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """What an image and a photo show of the same, as the detail of each usable pixel, of mean 0."""
+
+    image: Products
+    photo: Products
+    others: Products
+    """Their mean."""
+    there: tuple[slice, slice]
+    """The place in the photo."""
+    usable: Flags
+    """(h, w) of that place."""
 
 
 class Photos:
@@ -95,7 +115,7 @@ class Photos:
         peaks = np.stack([heights for heights, _ in found])  # (mirrored, photos)
         peaks[:, skipped] = -np.inf
         best = np.argsort(-peaks, axis=None, kind="stable")[:_CANDIDATES]
-        tried, known = [], _Known(self.photos[~skipped].sum(0), len(self.photos) - int(skipped.sum()))
+        tried, known = [], _Known(np.flatnonzero(~skipped), self.photos[~skipped].sum(0))
         for mirrored, photo in zip(*np.unravel_index(best, peaks.shape), strict=True):
             place = found[mirrored][1][photo]
             if self.factor > 1:
@@ -104,7 +124,8 @@ class Photos:
                 tried.append(self._verify(image, known, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
         match = max(tried, key=lambda match: match.likeness)
         clipped = float(((image <= self.low) | (image >= self.high)).mean())
-        return self._refine(image, known, match) if clipped > _MISLEADING_SHARE else match
+        match = self._refine(image, known, match) if clipped > _MISLEADING_SHARE else match
+        return replace(match, likeness=self._likeness(image, known, match))
 
     def _refine(self, image: Images, known: _Known, match: Match) -> Match:
         """The best of its neighbours, as long as one is better: the search sees what is saturated."""
@@ -119,19 +140,39 @@ class Photos:
         return match
 
     def _verify(self, image: Images, known: _Known, photo: int, down: int, right: int, mirrored: bool) -> Match:
-        """Of the unfiltered image with one photo: filtered anew on the overlap, where nothing is saturated."""
+        """With the mean of the others held fixed alone."""
+        overlap = self._overlap(image, known, photo, down, right, mirrored)
+        likeness = _partial(overlap.image, overlap.photo, overlap.others[None])
+        return Match(likeness, photo, down, -right if mirrored else right, mirrored)
+
+    def _likeness(self, image: Images, known: _Known, match: Match) -> float:
+        """Of both answers, where there are photos enough for the second."""
+        others = known.rows[known.rows != match.photo]
+        if len(others) < _LEAST_OTHERS:
+            return match.likeness
+        right = -match.right_px if match.mirrored else match.right_px
+        overlap = self._overlap(image, known, match.photo, match.down_px, right, match.mirrored)
+        detail = self.fine[others][:, *overlap.there][:, overlap.usable].astype(np.float64)
+        detail -= detail.mean(0)
+        detail -= detail.mean(1, keepdims=True)
+        _, turns = np.linalg.eigh(detail @ detail.T)
+        held = np.concatenate([overlap.others[None], turns[:, -_MODES:].T @ detail])
+        both = np.clip([match.likeness, _partial(overlap.image, overlap.photo, held)], -_LARGEST, _LARGEST)
+        return float(np.tanh(np.arctanh(both).mean()))
+
+    def _overlap(self, image: Images, known: _Known, photo: int, down: int, right: int, mirrored: bool) -> _Overlap:
+        """Of the unfiltered image with one photo: filtered anew where they overlap and nothing is saturated."""
         side = image[:, ::-1] if mirrored else image
-        here, there = _overlap(down, image.shape[0]), _overlap(right, image.shape[1])
-        others = (known.sum - self.photos[photo]) / (known.count - 1)
-        seen = side[here[0], there[0]]
-        parts = np.stack([seen, *(one[here[1], there[1]] for one in (self.photos[photo], others))])
+        rows, columns = _shared(down, image.shape[0]), _shared(right, image.shape[1])
+        others = (known.sum - self.photos[photo]) / (len(known.rows) - 1)
+        seen, there = side[rows[0], columns[0]], (rows[1], columns[1])
         usable = (seen > self.low) & (seen < self.high)
         if usable.mean() < _LEAST_USABLE:
             usable = np.ones_like(usable)
-        detail = keep_detail(parts, usable)[:, usable].astype(np.float64)
-        x, one, rest = (part - part.mean() for part in detail)
-        likeness = _partial(*map(np.asarray, (x @ one, x @ rest, one @ rest, x @ x, one @ one, rest @ rest)))
-        return Match(float(likeness), photo, down, -right if mirrored else right, mirrored)
+        parts = keep_detail(np.stack([seen, self.photos[photo][there], others[there]]), usable)
+        detail = parts[:, usable].astype(np.float64)
+        detail -= detail.mean(1, keepdims=True)
+        return _Overlap(detail[0], detail[1], detail[2], there, usable)
 
 
 class _Search:
@@ -193,15 +234,11 @@ def _kernel_matrix(length: int, sigma: float) -> Images:
     return matrix.astype(np.float32)
 
 
-def _partial(
-    x_photo: Products, x_others: Products, photo_others: Products, x: Products, photo: Products, others: Products
-) -> npt.NDArray[np.float64]:
-    """Partial correlation of x and a photo with the others held fixed, from inner products and squares."""
-    scale = np.maximum(others, _TINY)
-    x_left, photo_left = x - x_others**2 / scale, photo - photo_others**2 / scale
-    lengths = np.sqrt(np.maximum(x_left, 0) * np.maximum(photo_left, 0))
-    found: npt.NDArray[np.float64] = (x_photo - x_others * photo_others / scale) / np.maximum(lengths, _TINY)
-    return found
+def _partial(image: Products, photo: Products, held: Products) -> float:
+    """Partial correlation of two (pixels,) of mean 0 with others (k, pixels) held fixed."""
+    axes, _ = np.linalg.qr(held.T)
+    image, photo = (part - axes @ (axes.T @ part) for part in (image, photo))
+    return float(image @ photo) / max(math.sqrt(float(image @ image) * float(photo @ photo)), _TINY)
 
 
 def _shrink(images: Images, factor: int) -> Images:
@@ -222,6 +259,6 @@ def _window(surfaces: Images, reach: int) -> Images:
     return surfaces
 
 
-def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+def _shared(shift: int, length: int) -> tuple[slice, slice]:
     """Where an image that lies `shift` further on meets the photo: in the image, and in the photo."""
     return slice(max(shift, 0), length + min(shift, 0)), slice(max(-shift, 0), length - max(shift, 0))

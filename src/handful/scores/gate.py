@@ -39,7 +39,7 @@ FACTS = ScoreFacts(
     compares_with="training",
     needs="images",
     sees="novelty",
-    version=4,
+    version=5,
 )
 
 ALLOWED_SHARE = 0.01
