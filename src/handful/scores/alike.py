@@ -152,8 +152,9 @@ class Photos:
             return match.likeness
         right = -match.right_px if match.mirrored else match.right_px
         overlap = self._overlap(image, known, match.photo, match.down_px, right, match.mirrored)
-        detail = self.fine[others][:, *overlap.there][:, overlap.usable].astype(np.float64)
-        detail -= detail.mean(0)
+        place = self.fine[others][:, *overlap.there]
+        detail = place.reshape(len(place), -1) if overlap.usable.all() else place[:, overlap.usable]
+        detail = detail - detail.mean(0)
         detail -= detail.mean(1, keepdims=True)
         _, turns = np.linalg.eigh(detail @ detail.T)
         held = np.concatenate([overlap.others[None], turns[:, -_MODES:].T @ detail])
@@ -236,9 +237,11 @@ def _kernel_matrix(length: int, sigma: float) -> Images:
 
 def _partial(image: Products, photo: Products, held: Products) -> float:
     """Partial correlation of two (pixels,) of mean 0 with others (k, pixels) held fixed."""
-    axes, _ = np.linalg.qr(held.T)
-    image, photo = (part - axes @ (axes.T @ part) for part in (image, photo))
-    return float(image @ photo) / max(math.sqrt(float(image @ image) * float(photo @ photo)), _TINY)
+    parts = np.concatenate([np.stack([image, photo]), held])
+    products = parts @ parts.T
+    shared = products[:2, 2:]
+    left = products[:2, :2] - shared @ np.linalg.pinv(products[2:, 2:], rcond=_TINY, hermitian=True) @ shared.T
+    return float(left[0, 1]) / max(math.sqrt(max(float(left[0, 0] * left[1, 1]), 0)), _TINY)
 
 
 def _shrink(images: Images, factor: int) -> Images:
