@@ -18,7 +18,7 @@ from handful.core.images import png_bytes, read_png
 from handful.core.seeds import torch_stream
 from handful.light.camera import Camera, expose, linearise
 from handful.light.envelope import Envelope, Range, azimuth_range, parse_range
-from handful.light.fit import Scene, fit_light
+from handful.light.fit import Scene, assumed_light, fit_light
 from handful.light.height import bead_height, shading_height
 from handful.light.relight import Change, Relighter
 from handful.light.relit_photos import relight_photos
@@ -44,14 +44,14 @@ def cap(contact_angle_deg: float = CONTACT_ANGLE_DEG) -> tuple[Tensor, np.ndarra
     return torch.from_numpy(gaussian_filter(height, 0.7) * PIXEL_MM)[None, None], from_centre < half
 
 
-def rendered(azimuth_deg: float, elevation_deg: float, gain: float = 1.0) -> Tensor:
+def rendered(azimuth_deg: float, elevation_deg: float, gain: float = 1.0, lamp_size_deg: float = 3.0) -> Tensor:
     """The bead on a textured matt sheet under one lamp and even sky, linear (1, h, w)."""
     height, mask = cap()
     grain = gaussian_filter(np.random.default_rng(0).standard_normal((HEIGHT, WIDTH)), (0.5, 3))
     albedo = torch.from_numpy(np.where(mask, 0.6, 0.25 * (1 + 0.06 * grain / grain.std())))[None, None]
     gloss = torch.from_numpy(np.where(mask, 0.04, 0.0))[None, None]
-    shading = shade(height, PIXEL_MM, Material(albedo, 0.2, gloss), [Light(azimuth_deg, elevation_deg, gain)], 0.3)
-    return shading.radiance[0]
+    lamp = Light(azimuth_deg, elevation_deg, gain, size_deg=lamp_size_deg)
+    return shade(height, PIXEL_MM, Material(albedo, 0.2, gloss), [lamp], 0.3).radiance[0]
 
 
 def photo(azimuth_deg: float, elevation_deg: float, noisy: bool = True) -> Tensor:
@@ -97,6 +97,17 @@ def test_a_known_height_meets_the_truth_at_35_db(known: Relighter, azimuth: floa
     truth = expose(rendered(azimuth, elevation), CAMERA)
     assert peak_ratio_db(expose(known.relight(Change(azimuth, elevation)), Camera()), truth) >= 35
     assert peak_ratio_db(photo(60, 40), truth) < 32  # the change is not a small one
+
+
+def test_a_large_lamp_is_relit_best_with_its_soft_shadow() -> None:
+    height, mask = cap()
+    scene = scene_of(expose(rendered(60, 25, lamp_size_deg=40), CAMERA), height, mask)
+    truth, light = expose(rendered(100, 25, lamp_size_deg=40), CAMERA), assumed_light(60, 25)
+    ratios = {
+        size: peak_ratio_db(expose(Relighter(scene, light, size).relight(Change(100, 25)), Camera()), truth)
+        for size in (3.0, 40.0)
+    }
+    assert ratios[40.0] > ratios[3.0] + 1
 
 
 def test_a_height_from_the_mask_meets_the_truth_at_28_db() -> None:

@@ -27,6 +27,7 @@ RATIO_LIMITS = (0.2, 5.0)
 """The ratio of shadings is kept within these."""
 HOLDS_BELOW, FAILS_ABOVE = 0.3, 0.8
 """Absolute logarithm of photo / model, slow part: full change of direction up to the first, none from the second."""
+LAMP_SIZE_DEG = 3.0
 GAINS, FALLOFFS = (0.05, 20.0), (-0.9, 0.9)
 
 
@@ -51,8 +52,11 @@ class Change:
 class Relighter:
     """A photo under its fitted light, ready for others: what does not depend on the new light is computed once."""
 
-    def __init__(self, scene: Scene, light: FittedLight) -> None:
-        self.scene, self.light = scene, light
+    def __init__(self, scene: Scene, light: FittedLight, lamp_size_deg: float = LAMP_SIZE_DEG) -> None:
+        """Args:
+        lamp_size_deg: angular size of the lamp, 0.1 to 60: the larger, the softer the edge of cast shadows.
+        """
+        self.scene, self.light, self.lamp_size_deg = scene, light, lamp_size_deg
         self.normals = height_to_normals(scene.height_mm, scene.pixel_mm)
         self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)
         self.matt, self.gloss = self._layers(light.azimuth_deg, light.elevation_deg)
@@ -77,7 +81,7 @@ class Relighter:
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
         """Shading (of a white surface, or of the sheet's finish) and gloss, each (1, h, w)."""
-        scene, lamp = self.scene, Light(azimuth_deg, elevation_deg)
+        scene, lamp = self.scene, Light(azimuth_deg, elevation_deg, size_deg=self.lamp_size_deg)
         layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamp, scene.sheet)
         matt, gloss = layers.matt + self.light.ambient * self.sky, self.light.gloss * layers.wet[0] * scene.raised
         if scene.sheet is not None:  # its brightness as a whole: what is left of it without its sheen is mostly noise
