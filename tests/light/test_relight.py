@@ -207,6 +207,20 @@ def test_a_folder_is_relit_with_masks_bit_for_bit_marks_and_rows(station: Path) 
     assert {"flat.png", "residual.png", "clipped.png"} <= {path.name for path in (out / "light").iterdir()}
 
 
+def test_the_command_takes_the_lamp_as_large_as_stated(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["relight", str(station / "photos/a.png"), "--height", str(station / "heights/a.npy"), "--azimuth", "120"]
+    words += ["--pixel-mm", str(PIXEL_MM), "--photo-azimuth", "60", "--photo-elevation", "40"]
+    pictures = []
+    for size in ("3", "40"):
+        assert app.main([*words, "--lamp-size", size, "--out", str(station / size)]) == 0
+        pictures.append(read_png(station / size / "a.png").astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() > 5
+    assert app.main([*words, "--lamp-size", "90", "--out", str(station / "no")]) == 2
+    assert "60" in capsys.readouterr().err and not (station / "no").exists()
+
+
 def test_draws_stay_inside_the_envelope_and_are_repeatable(station: Path) -> None:
     settings = RelightSettings(count=3, seed=5, photo_elevation_deg=40, pixel_mm=PIXEL_MM)
     sets = [

@@ -27,7 +27,6 @@ RATIO_LIMITS = (0.2, 5.0)
 """The ratio of shadings is kept within these."""
 HOLDS_BELOW, FAILS_ABOVE = 0.3, 0.8
 """Absolute logarithm of photo / model, slow part: full change of direction up to the first, none from the second."""
-LAMP_SIZE_DEG = 3.0
 GAINS, FALLOFFS = (0.05, 20.0), (-0.9, 0.9)
 
 
@@ -52,7 +51,7 @@ class Change:
 class Relighter:
     """A photo under its fitted light, ready for others: what does not depend on the new light is computed once."""
 
-    def __init__(self, scene: Scene, light: FittedLight, lamp_size_deg: float = LAMP_SIZE_DEG) -> None:
+    def __init__(self, scene: Scene, light: FittedLight, lamp_size_deg: float = Light.size_deg) -> None:
         """Args:
         lamp_size_deg: angular size of the lamp, 0.1 to 60: the larger, the softer the edge of cast shadows.
         """

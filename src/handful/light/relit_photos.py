@@ -30,7 +30,7 @@ from handful.light.envelope import Envelope, azimuth_range, value_range
 from handful.light.field import StationField, check_saturation, fit_station_field
 from handful.light.fit import FittedLight
 from handful.light.photo_files import PhotoFile, read_photos
-from handful.light.photo_shape import StationLights, find_lights
+from handful.light.photo_shape import find_lights
 from handful.light.relight import FALLOFFS, GAINS, Change, Relighter, scale_light
 from handful.light.relit_records import RelightSettings, RelitRow, RelitSet
 
@@ -88,7 +88,9 @@ def relight_photos(
     if settings.wants_photos:
         for place, photo in enumerate(photos):
             # One photo's planes at a time: a folder of large photos must fit in memory
-            relighter = _relighter(shown, photo, settings, place) if shown else None
+            relighter = None
+            if shown:
+                relighter = Relighter(shown.scene(photo, settings), shown.lights[place], settings.lamp_size_deg)
             own = float(field.gains[place]), _falloff(fields[place])
             rows += _relight_one(photo, relighter, settings, found, own, out, run, place)
     _write_maps(field, out / "light")
@@ -111,10 +113,6 @@ def relight_photos(
     )
     write_atomically(out / MANIFEST_FILE, (relit.model_dump_json(indent=2) + "\n").encode())
     return relit
-
-
-def _relighter(shown: StationLights, photo: PhotoFile, settings: RelightSettings, place: int) -> Relighter:
-    return Relighter(shown.scene(photo, settings), shown.lights[place], settings.lamp_size_deg)
 
 
 def _relight_one(
