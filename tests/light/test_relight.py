@@ -207,9 +207,7 @@ def test_a_folder_is_relit_with_masks_bit_for_bit_marks_and_rows(station: Path) 
     assert {"flat.png", "residual.png", "clipped.png"} <= {path.name for path in (out / "light").iterdir()}
 
 
-def test_the_command_takes_the_lamp_as_large_as_stated(
-    station: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_takes_the_lamp_as_large_as_stated(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["relight", str(station / "photos/a.png"), "--height", str(station / "heights/a.npy"), "--azimuth", "120"]
     words += ["--pixel-mm", str(PIXEL_MM), "--photo-azimuth", "60", "--photo-elevation", "40"]
     pictures = []
