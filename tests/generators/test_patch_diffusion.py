@@ -16,6 +16,7 @@ from handful.core.images import integers_to_unit, pixels_sha256, unit_to_integer
 from handful.core.seeds import torch_stream
 from handful.generators.base import ImageSpec, Passport
 from handful.generators.patch_diffusion import PatchDiffusion, PatchDiffusionSettings
+from handful.generators.patch_diffusion_parts.aligned_photos import AlignedPhotos
 from handful.generators.patch_diffusion_parts.global_state import GlobalStates
 from handful.generators.patch_diffusion_parts.passport import largest_region
 from handful.generators.patch_diffusion_parts.photo_light import gain, measure_light, relight
@@ -109,7 +110,7 @@ def test_fairness_draws_from_a_photo_far_from_the_mean_more_often() -> None:
 
 def test_global_states_have_the_spread_of_the_photos() -> None:
     coarsest = Pyramid.of(32, 40).build(station_photos(24))[0]
-    states = GlobalStates(coarsest, mixture_photos=2, nearest=8, most=0.75)
+    states = GlobalStates(coarsest, torch.arange(24), mixture_photos=2, nearest=8, most=0.75)
     mean, centred = coarsest.mean(0), (coarsest - coarsest.mean(0)).flatten(1)
     shares = torch.stack([states.draw(torch_stream(seed, "test/state")).shares for seed in range(400)])
     ratio = ((shares @ centred).std(0) / centred.std(0)).mean()
@@ -119,7 +120,8 @@ def test_global_states_have_the_spread_of_the_photos() -> None:
 
 
 def test_a_global_state_mixes_as_many_photos_as_it_is_told() -> None:
-    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos=3, nearest=4, most=1.0)
+    coarsest = Pyramid.of(32, 40).build(station_photos(9))[0]
+    states = GlobalStates(coarsest, torch.arange(9), mixture_photos=3, nearest=None, most=1.0)
     state = states.draw(torch_stream(0, "test/state"))
     assert len(set(state.mixed.tolist())) == 3
     assert float(state.mix_weights.sum()) == pytest.approx(1)
@@ -129,10 +131,31 @@ def test_a_global_state_mixes_as_many_photos_as_it_is_told() -> None:
     ("mixture_photos", "most", "bound"), [(2, 1.0, 1.0), (2, 0.75, 0.75), (4, 0.5, 0.5), (3, 0.1, 1 / 3)]
 )
 def test_no_photo_has_more_than_its_share_of_a_mixture(mixture_photos: int, most: float, bound: float) -> None:
-    states = GlobalStates(Pyramid.of(32, 40).build(station_photos(9))[0], mixture_photos, nearest=4, most=most)
+    coarsest = Pyramid.of(32, 40).build(station_photos(9))[0]
+    states = GlobalStates(coarsest, torch.arange(9), mixture_photos, nearest=4, most=most)
     weights = torch.stack([states.draw(torch_stream(seed, "test/state")).mix_weights for seed in range(300)])
     assert torch.allclose(weights.sum(1), torch.ones(300))
     assert 0.9 * bound < weights.max() < bound + 1e-6
+
+
+@pytest.mark.parametrize(("nearest", "mixed"), [(None, 3), (2, 3), (1, 2)])
+def test_a_mixture_takes_one_photo_of_a_group_and_of_the_nearest_groups(nearest: int | None, mixed: int) -> None:
+    groups = torch.tensor([0, 0, 0, 1, 1, 2, 3, 4, 5])
+    coarsest = Pyramid.of(32, 40).build(station_photos(9))[0]
+    states = GlobalStates(coarsest, groups, mixture_photos=3, nearest=nearest, most=0.5)
+    distances = torch.cdist(coarsest.flatten(1).double(), coarsest.flatten(1).double())
+    seen: set[int] = set()
+    for seed in range(200):
+        photos = states.draw(torch_stream(seed, "test/state")).mixed
+        own = int(photos[0])
+        apart = {int(group): float(distances[own][groups == group].min()) for group in groups.unique()}
+        reachable = sorted(set(apart) - {int(groups[own])}, key=apart.__getitem__)[:nearest]
+        assert len(photos) == mixed == len(set(groups[photos].tolist()))
+        for other in photos[1:].tolist():
+            assert int(groups[other]) in reachable
+            assert float(distances[own, other]) == apart[int(groups[other])]
+        seen |= set(photos.tolist())
+    assert seen == set(range(9))
 
 
 # Light and registration
@@ -271,6 +294,34 @@ def test_photos_of_the_mixture_give_nothing_to_finer_levels() -> None:
     first = passport.picture[:rows, :columns]
     assert not set(passport.facts["mixed"]) & set(np.unique(first).tolist())
     assert set(passport.facts["mixed"]) <= set(passport.drew_on)
+
+
+def with_near_duplicates(count: int, copied: int) -> Tensor:
+    """Different photos, then two near-duplicates of each of the first few, a little darker and brighter."""
+    photos = station_photos(count)
+    first = photos[:copied]
+    near = torch.cat([(first * factor).mul(127.5).round().div(127.5) for factor in (0.99, 1.01)])
+    return torch.cat([photos, near.clamp(-1, 1)])
+
+
+def test_near_duplicates_of_the_mixture_give_nothing_to_finer_levels() -> None:
+    generator = ready(with_near_duplicates(12, copied=3), drop_outliers=False)
+    groups = np.array([*range(12), 0, 1, 2, 0, 1, 2])
+    assert generator.sampler().groups.tolist() == groups.tolist()
+    drew_on_near_ones = 0
+    for seed in range(12):
+        _, passport = passport_of(generator, seed)
+        rows, columns = passport.facts["levels"][0]
+        mixed = groups[passport.facts["mixed"]].tolist()
+        assert len(set(mixed)) == len(mixed) == 2
+        assert not set(mixed) & set(groups[passport.picture[:rows, :columns]].ravel().tolist())
+        drew_on_near_ones += bool(set(mixed) & {0, 1, 2})
+    assert drew_on_near_ones > 3  # else nothing was put to the test
+
+
+def test_where_most_photos_are_near_duplicates_each_counts() -> None:
+    photos = with_near_duplicates(5, copied=1)[[0, 5, 6, 1, 2]]
+    assert AlignedPhotos(ready(photos, drop_outliers=False).store).groups().unique().shape == (5,)
 
 
 def test_the_largest_region_is_counted_by_sides_not_corners() -> None:

@@ -67,12 +67,14 @@ class PatchDiffusionSettings(Settings):
     patch_px: int = Field(13, ge=3)
     """Side of the patches that are compared, in pixels of each level: small ones vary more, large ones copy more."""
     mixture_photos: int = Field(2, ge=1)
-    """Photos that the light of a sample is mixed from."""
-    mixture_nearest: int = Field(4, ge=1)
-    """Among how many photos nearest to the first the others of a mixture are chosen: few keep the light likely."""
-    mixture_most: float = Field(0.75, gt=0, le=1)
-    """Largest share of one photo in a mixture: at small canvases the mixture is what shows, and one photo with more
-    would be copied."""
+    """Photos that the light of a sample is mixed from, no two of them near-duplicates. More copy less, but what only
+    one of them shows, a large defect, comes out fainter."""
+    mixture_nearest: int | None = Field(None, ge=1)
+    """Among how many photos nearest to the first the others of a mixture are chosen; None: all. Few keep the light
+    likely, and copy."""
+    mixture_most: float = Field(0.5, gt=0, le=1)
+    """Largest share of one photo in a mixture (0.5 of two: half each): at small canvases the mixture is what shows, and
+    one photo with more would be copied."""
     steps: int = Field(4, ge=1)
     """Denoising steps at each level."""
     fairness: float = Field(0.4, ge=0, lt=1)
@@ -82,7 +84,8 @@ class PatchDiffusionSettings(Settings):
     """How undecided the choice of photos stays before the last step: below 1, the posterior's, samples vary more, and
     above they copy more."""
     exclude_mixed: bool = True
-    """Keep the photos of the mixture out of the finer levels (from 10 photos on), so that none is copied."""
+    """Keep the photos of the mixture, and their near-duplicates, out of the finer levels (from 10 photos on), so that
+    none is copied."""
     align: bool = True
     """Register the photos first."""
     drop_outliers: bool = True

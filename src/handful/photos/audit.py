@@ -19,10 +19,10 @@ from handful.core.decode import (
 )
 from handful.core.errors import UserError
 from handful.core.images import Floats, integers_to_unit, pixels_sha256, unit_to_grey
+from handful.core.likeness import groups, residuals, thumbnail
 from handful.core.provenance import generated_among
 from handful.photos.findings import set_warnings
 from handful.photos.layouts import list_photos
-from handful.photos.likeness import groups, residuals, thumbnail
 from handful.photos.measure import measure
 
 _REASONS_SHOWN = 5

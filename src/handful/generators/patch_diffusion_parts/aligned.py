@@ -22,6 +22,8 @@ from handful.generators.patch_diffusion_parts.start import Start, only
 
 LEAST_TO_EXCLUDE = 10
 """With fewer photos than this, too few would be left if those of the mixture were kept out."""
+_LEAST_LEFT = 8
+"""Photos that keeping near-duplicates of mixed ones out must leave: as many as are left of ten when two are mixed."""
 _NOISE_START, _NOISE_END = 0.8, 0.01
 
 
@@ -31,7 +33,7 @@ class Variant:
 
     patch_px: int
     mixture_photos: int
-    mixture_nearest: int
+    mixture_nearest: int | None
     mixture_most: float
     steps: int
     fairness: float
@@ -70,7 +72,9 @@ class AlignedSampler:
         between.fill_diagonal_(torch.inf)
         self._usual_distance = between.min(1).values.median() if self.count > 1 else torch.tensor(1.0)
         lit, coarse, self.levels = self._read(photos, plan)
-        self.states = GlobalStates(lit, variant.mixture_photos, variant.mixture_nearest, variant.mixture_most)
+        self.groups = photos.groups()
+        mixing = variant.mixture_photos, variant.mixture_nearest, variant.mixture_most
+        self.states = GlobalStates(lit, self.groups, *mixing)
         self.coarse_mean = coarse.mean(0, keepdim=True)
         self.coarse_centred = coarse - self.coarse_mean
         cells_px = [level.cell_px for level in self.levels]
@@ -185,11 +189,15 @@ class AlignedSampler:
 
     def _barred(self, level: int, state: GlobalState, start: Start | None) -> Tensor:
         """What is added to logits, (1, 1, n) or (rows, columns, n): -inf for photos that were mixed, and for places
-        that lie outside a photo, unless they lie outside every other; else 0. Of few photos the one that a drawing
-        starts from is kept out as well: else nothing would change."""
+        that lie outside a photo, unless they lie outside every other; else 0. Near-duplicates of mixed photos are kept
+        out with them where enough others are left. Of few photos the one that a drawing starts from is kept out as
+        well: else nothing would change."""
         barred = torch.zeros(1, 1, self.count, device=self.coarse_mean.device)
         if self.variant.exclude_mixed and self.count >= (LEAST_TO_EXCLUDE if start is None else 2):
             barred[:, :, state.mixed] = -torch.inf
+            alike = torch.isin(self.groups, self.groups[state.mixed])
+            if int((~alike).sum()) >= _LEAST_LEFT:
+                barred[:, :, alike] = -torch.inf
         outside = self.outside[level]
         if outside is None:
             return barred

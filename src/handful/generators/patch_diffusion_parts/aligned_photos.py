@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from handful.core.images import unit_to_grey
+from handful.core.likeness import groups as near_duplicates
+from handful.core.likeness import residuals, thumbnail
 from handful.generators.patch_diffusion_parts.photo_light import gain, relight
 from handful.generators.patch_diffusion_parts.photo_store import PhotoStore
 from handful.generators.patch_diffusion_parts.pyramid import Pyramid, cell_side_px, halve, to_cells
@@ -91,6 +94,14 @@ class AlignedPhotos:
             for own, level, side in zip(cells, self.pyramid.build(beyond)[1:], sides, strict=True):
                 own[:, :, index] = F.max_pool2d(level, side)[0, 0] > 0
         return [*cells]
+
+    def groups(self) -> Tensor:
+        """(n,): near-duplicates share a number, as in the audit of a folder. Where more than half of the photos would,
+        as under a light that does not change, each of them has its own: there is nothing else to draw from."""
+        thumbnails = [thumbnail(unit_to_grey(self.photo(index)[0].cpu().numpy())) for index in range(len(self))]
+        numbers = torch.tensor(near_duplicates(residuals(thumbnails)))
+        crowded = numbers.bincount()[numbers] * 2 > len(self)
+        return torch.where(crowded, len(self) + torch.arange(len(self)), numbers)
 
     @property
     def masked(self) -> bool:

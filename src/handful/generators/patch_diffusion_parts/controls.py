@@ -29,7 +29,7 @@ class PatchDiffusionControls(Settings):
     mixture_photos: int | None = Field(None, ge=1)
     """Photos that the light of a sample is mixed from."""
     mixture_nearest: int | None = Field(None, ge=1)
-    """Among how many photos nearest to the first the others of a mixture are chosen: more means light farther from any
+    """Among how many photos nearest to the first the others of a mixture are chosen: fewer means light nearer to some
     photo."""
     mixture_most: float | None = Field(None, gt=0, le=1)
     """Largest share of one photo in a mixture: less means light farther from any photo."""

@@ -1,9 +1,10 @@
 """The light of a whole sample, drawn once: a mixture of photos at the coarsest level with the photos' own spread.
 
-Pure local diffusion gives far-apart regions unrelated light. A convex mixture of a photo and some of its nearest
+Pure local diffusion gives far-apart regions unrelated light. A convex mixture of photos
 agrees with itself everywhere, but averaging shrinks its spread. So every principal component of the mixture's
 distance from the mean is scaled until its standard deviation is that of the photos (the smoothed bootstrap with
-corrected variance; Silverman and Young 1987, done for each component).
+corrected variance; Silverman and Young 1987, done for each component). Near-duplicates count as one photo: a mixture of
+two of them would be a third.
 """
 
 from __future__ import annotations
@@ -42,21 +43,22 @@ class GlobalState:
 class GlobalStates:
     """Draws global states from the photos at the coarsest level."""
 
-    def __init__(self, photos: Tensor, mixture_photos: int, nearest: int, most: float) -> None:
+    def __init__(self, photos: Tensor, groups: Tensor, mixture_photos: int, nearest: int | None, most: float) -> None:
         """Args:
         photos: (n, c, h, w) at the coarsest level.
-        mixture_photos: how many are mixed; fewer where there are fewer.
-        nearest: among how many photos nearest to the first the others are chosen; at least mixture_photos - 1.
+        groups: (n,): near-duplicates share a number.
+        mixture_photos: how many are mixed, each of another group; fewer where there are fewer groups to choose from.
+        nearest: among how many groups nearest to the first photo the others are chosen, of each its nearest photo.
+            None: all groups.
         most: largest share of one photo; where it is below an equal share, all have that.
         """
         flat = photos.double().flatten(1)
         deviations = flat - flat.mean(0)
         self.count = len(photos)
-        self.mixed = min(mixture_photos, self.count)
+        others = len(set(groups.tolist())) - 1
+        self.mixed = min(mixture_photos, 1 + (others if nearest is None else min(nearest, others)))
         self._even = min(1.0, (1 - most) / (1 - 1 / self.mixed)) if self.mixed > 1 else 0.0
-        distances = torch.cdist(deviations, deviations)
-        distances.fill_diagonal_(torch.inf)
-        self._nearest = distances.argsort(1)[:, : min(nearest, self.count - 1)]  # (n, nearest)
+        self._nearest = _nearest_of_others(torch.cdist(deviations, deviations).cpu(), groups.cpu(), nearest)
         self._stretch = self._measure_stretch(deviations)  # (n, n)
 
     def draw(self, random: torch.Generator) -> GlobalState:
@@ -73,7 +75,7 @@ class GlobalStates:
         first = torch.randint(self.count, (1,), generator=random)
         near = self._nearest[int(first)]
         others = near[torch.randperm(len(near), generator=random)[: self.mixed - 1]]
-        mixed = torch.cat([first, others.cpu()])
+        mixed = torch.cat([first, others])
         return mixed, torch.rand(len(mixed), generator=random, dtype=torch.float64)
 
     def _shares(self, mixed: Tensor, chances: Tensor) -> Tensor:
@@ -101,3 +103,15 @@ class GlobalStates:
         # coordinates c' = stretch * c; as shares of photos: c' / sqrt(value) along each vector
         matrix: Tensor = (coordinates * stretch) @ (vectors / values.sqrt()).T
         return matrix
+
+
+def _nearest_of_others(distances: Tensor, groups: Tensor, nearest: int | None) -> Tensor:
+    """For each photo the nearest photos of the `nearest` nearest other groups, one of each: (n, at most nearest)."""
+    rows = []
+    for own, order in zip(groups.tolist(), distances.argsort(1).tolist(), strict=True):
+        first_of: dict[int, int] = {}
+        for photo in order:
+            first_of.setdefault(int(groups[photo]), photo)
+        del first_of[own]
+        rows.append(list(first_of.values())[:nearest])
+    return torch.tensor(rows, dtype=torch.long)

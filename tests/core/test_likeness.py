@@ -11,8 +11,8 @@ from PIL import Image
 
 from handful.core.decode import decode_photo, list_photo_files
 from handful.core.images import Floats, Integers, integers_to_unit, unit_to_grey
+from handful.core.likeness import LINK_RESIDUAL, groups, residuals, thumbnail
 from handful.photos.audit import audit_photos
-from handful.photos.likeness import LINK_RESIDUAL, groups, residuals, thumbnail
 
 
 def scene(seed: int, height: int = 256, width: int = 320) -> Integers:
