@@ -32,7 +32,7 @@ from handful.study.frozen import freeze_plan
 from handful.study.inspection import InspectionSettings, check_inspection, draw_by_class
 from handful.study.parts import Study
 from handful.study.plan import CompareSettings
-from handful.study.power import plan_power, say_power, settle_protocols
+from handful.study.power import plan_power, say_power, settle_generators, settle_protocols
 
 
 def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listener = ignore) -> ReportResult:
@@ -55,6 +55,7 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
     work = Workspace(out)
     audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
     labels = read_labels(photos, settings.layout)
+    settings, left_out = settle_generators(settings, audit)
     settings, protocols = settle_protocols(settings.model_copy(update={"features": spaces}), audit)
     judged = judged_spaces(protocols, spaces)
     if not judged:
@@ -70,6 +71,8 @@ def compare(photos: Path, out: Path, settings: CompareSettings, listener: Listen
         audit.write(work.photos)  # only now: a refused data set must not replace the audit of the one that stands
         write_labels(labels, work.photos)
         freeze_plan(settings, spaces, dataset, out)
+        for line in left_out:
+            listener({"event": "plan", "words": line})
         say_power(plan_power(audit, settings.generators, settings.seeds, settings.dataset, protocols), listener)
         cells = _cells(settings, dataset)
         job = partial(run_cell, work=out, settings=settings, threads=_threads(settings))

@@ -16,7 +16,7 @@ from handful.photos.audit import audit_photos
 from handful.scores.protocol import find_protocol, judged_spaces, score_names
 from handful.study.frozen import FrozenPlan
 from handful.study.plan import arrange_settings
-from handful.study.power import page_lines, plan_power, settle_protocols
+from handful.study.power import page_lines, plan_power, settle_generators, settle_protocols
 
 VALUES = {
     "generators": ["classic", "copies"],
@@ -79,9 +79,30 @@ def test_its_plan_says_that_it_decides_nothing(photos: Path, work: Path) -> None
     assert sum(line.startswith("Cannot be said: ") for line in lines) == 3
 
 
+def test_usual_generators_that_need_more_photos_are_left_out_and_those_asked_for_are_not(photos: Path) -> None:
+    audit = audit_photos(photos)
+    settings, left_out = settle_generators(arrange_settings({}, "the test"), audit)
+    assert settings.generators == ("patch_diffusion", "classic", "copies")
+    assert left_out == ["dcgan is left out: it needs at least 2 photos, and there is 1."]
+    for stated in ({"generators": ["dcgan", "copies"]}, {"training": {"dcgan": {"budget": "1steps"}}}):
+        settings, left_out = settle_generators(arrange_settings(stated, "the test"), audit)
+        assert "dcgan" in settings.generators and left_out == []
+
+
+def test_one_photo_is_compared_without_naming_generators(photos: Path, tmp_path: Path) -> None:
+    values = {name: value for name, value in VALUES.items() if name != "generators"}
+    said: list[str] = []
+    settings = arrange_settings(values | {"canvas": "32", "samples": 2}, "the test")
+    handful.compare(photos, tmp_path / "w", settings, lambda event: said.append(str(event.get("words"))))
+    assert "dcgan is left out: it needs at least 2 photos, and there is 1." in said
+    names = {folder.name.split("-s0")[0] for folder in (tmp_path / "w" / "4_samples").iterdir()}
+    assert names == {"patch_diffusion", "classic", "copies"}
+
+
 def test_the_plan_command_says_so_too(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["plan", str(photos)]) == 0
-    assert "judged by single-v1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "judged by single-v1" in said and "dcgan is left out" in said
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def command(
     """Says before any training what a comparison on these photos can decide, and what it cannot."""
     from handful.photos.audit import audit_photos
     from handful.study.plan import arrange_settings
-    from handful.study.power import page_lines, plan_power, score_rows, settle_protocols
+    from handful.study.power import page_lines, plan_power, score_rows, settle_generators, settle_protocols
     from handful.study.recipes import read_recipe
 
     flags = options.given(
@@ -39,7 +39,8 @@ def command(
     values = read_recipe(recipe) if recipe else {}
     settings = arrange_settings(values | flags, f"recipe {recipe}" if recipe else "handful plan")
     audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
+    settings, left_out = settle_generators(settings, audit)
     settings, protocols = settle_protocols(settings, audit)
     page = plan_power(audit, settings.generators, settings.seeds, settings.dataset, protocols)
-    lines = [*page_lines(page), "", *table_lines(score_rows(page))]
+    lines = [*left_out, *page_lines(page), "", *table_lines(score_rows(page))]
     emit(as_json, page.model_dump(mode="json"), lines)

@@ -106,6 +106,23 @@ def settle_protocols(settings: CompareSettings, audit: PhotoAudit) -> tuple[Comp
     return settings.model_copy(update={"protocol": protocols, "dataset": dataset}), protocols
 
 
+def settle_generators(settings: CompareSettings, audit: PhotoAudit) -> tuple[CompareSettings, list[str]]:
+    """The usual generators without those that need more photos, and a sentence for each that is left out. Those asked
+    for stay, to be refused where they cannot be trained."""
+    if "generators" in settings.model_fields_set:
+        return settings, []
+    photos = len(_different(audit, settings.dataset))
+    asked_for = {*settings.settings, *settings.training, *settings.draws}
+    needs = {name: registry.load("generators", name).FACTS.least_photos for name in settings.generators}
+    kept = tuple(name for name, least in needs.items() if least <= photos or name in asked_for)
+    left_out = [
+        f"{name} is left out: it needs at least {plural(least, 'photo')}, and there is {photos}."
+        for name, least in needs.items()
+        if name not in kept
+    ]
+    return settings.model_copy(update={"generators": kept}), left_out
+
+
 def plan_power(
     audit: PhotoAudit,
     generators: Sequence[str],
