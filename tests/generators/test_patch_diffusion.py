@@ -158,6 +158,35 @@ def test_a_mixture_takes_one_photo_of_a_group_and_of_the_nearest_groups(nearest:
     assert seen == set(range(9))
 
 
+def test_main_ways_come_from_one_mixture_and_the_rest_from_other_photos() -> None:
+    coarsest = Pyramid.of(32, 40).build(station_photos(24))[0]
+    centred = (coarsest - coarsest.mean(0)).flatten(1).double()
+    _, _, ways = torch.linalg.svd(centred, full_matrices=False)
+    main, rest = centred @ ways[:2].T, centred - centred @ ways[:2].T @ ways[:2]
+    states = GlobalStates(coarsest, torch.arange(24), mixture_photos=2, nearest=None, most=0.6)
+    stretches, alike = [], []
+    for seed in range(60):
+        state = states.draw(torch_stream(seed, "test/state"))
+        assert len(set(state.mixed.tolist())) == 4 and (state.mix_weights > 0).tolist() == [True, True, False, False]
+        image = state.shares.double() @ centred
+        mixture = state.mix_weights.double() @ main[state.mixed]
+        stretches.append((image @ ways[:2].T) / mixture)
+        own = image - image @ ways[:2].T @ ways[:2]
+        alike.append(torch.cosine_similarity(own[None], rest[state.mixed]))
+    assert torch.stack(stretches).std(0).max() < 1e-4  # of the first mixture, and of nothing else
+    likeness = torch.stack(alike).mean(0)
+    assert likeness[:2].abs().max() < 0.1 and likeness[2:].min() > 0.5
+
+
+def test_without_main_ways_or_with_few_photos_a_state_is_one_mixture() -> None:
+    noise = torch.randn(24, 1, 16, 20, generator=torch_stream(0, "test/noise"))
+    few = Pyramid.of(32, 40).build(station_photos(11))[0]
+    for photos in (noise, few):
+        states = GlobalStates(photos, torch.arange(len(photos)), mixture_photos=2, nearest=None, most=0.6)
+        state = states.draw(torch_stream(0, "test/state"))
+        assert len(state.mixed) == 2 and float(state.mix_weights.sum()) == pytest.approx(1)
+
+
 # Light and registration
 
 
@@ -313,7 +342,7 @@ def test_near_duplicates_of_the_mixture_give_nothing_to_finer_levels() -> None:
         _, passport = passport_of(generator, seed)
         rows, columns = passport.facts["levels"][0]
         mixed = groups[passport.facts["mixed"]].tolist()
-        assert len(set(mixed)) == len(mixed) == 2
+        assert len(set(mixed)) == len(mixed) == 4
         assert not set(mixed) & set(groups[passport.picture[:rows, :columns]].ravel().tolist())
         drew_on_near_ones += bool(set(mixed) & {0, 1, 2})
     assert drew_on_near_ones > 3  # else nothing was put to the test

@@ -67,12 +67,12 @@ class PatchDiffusionSettings(Settings):
     patch_px: int = Field(13, ge=3)
     """Side of the patches that are compared, in pixels of each level: small ones vary more, large ones copy more."""
     mixture_photos: int = Field(2, ge=1)
-    """Photos that the light of a sample is mixed from, no two of them near-duplicates. More copy less, but what only
-    one of them shows, a large defect, comes out fainter."""
+    """Photos that the light of a sample is mixed from, no two of them near-duplicates; as many more for the rest of it
+    where two ways in which photos differ explain most. With more, what one alone shows comes out fainter."""
     mixture_nearest: int | None = Field(None, ge=1)
     """Among how many photos nearest to the first the others of a mixture are chosen; None: all. Few keep the light
     likely, and copy."""
-    mixture_most: float = Field(0.5, gt=0, le=1)
+    mixture_most: float = Field(0.6, gt=0, le=1)
     """Largest share of one photo in a mixture (0.5 of two: half each): at small canvases the mixture is what shows, and
     one photo with more would be copied."""
     steps: int = Field(4, ge=1)

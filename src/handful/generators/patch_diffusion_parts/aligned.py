@@ -23,7 +23,7 @@ from handful.generators.patch_diffusion_parts.start import Start, only
 LEAST_TO_EXCLUDE = 10
 """With fewer photos than this, too few would be left if those of the mixture were kept out."""
 _LEAST_LEFT = 8
-"""Photos that keeping near-duplicates of mixed ones out must leave: as many as are left of ten when two are mixed."""
+"""Photos that keeping near-duplicates of mixed ones out must leave."""
 _NOISE_START, _NOISE_END = 0.8, 0.01
 
 
@@ -195,9 +195,11 @@ class AlignedSampler:
         barred = torch.zeros(1, 1, self.count, device=self.coarse_mean.device)
         if self.variant.exclude_mixed and self.count >= (LEAST_TO_EXCLUDE if start is None else 2):
             barred[:, :, state.mixed] = -torch.inf
-            alike = torch.isin(self.groups, self.groups[state.mixed])
-            if int((~alike).sum()) >= _LEAST_LEFT:
-                barred[:, :, alike] = -torch.inf
+            for photo in state.mixed:
+                alike = barred[0, 0].cpu() == -torch.inf
+                alike |= self.groups == self.groups[photo]
+                if int((~alike).sum()) >= _LEAST_LEFT:
+                    barred[:, :, alike] = -torch.inf
         outside = self.outside[level]
         if outside is None:
             return barred

@@ -5,6 +5,10 @@ agrees with itself everywhere, but averaging shrinks its spread. So every princi
 distance from the mean is scaled until its standard deviation is that of the photos (the smoothed bootstrap with
 corrected variance; Silverman and Young 1987, done for each component). Near-duplicates count as one photo: a mixture of
 two of them would be a third.
+
+Where the two main ways in which photos differ (the light, a slow drift) explain most of it, any mixture resembles one
+of its photos: what is left of that one comes along. Two different photos share a main way by chance and nothing else.
+So the main ways then come from one mixture and all others from a second, of other photos.
 """
 
 from __future__ import annotations
@@ -19,6 +23,11 @@ from handful.core.seeds import torch_stream
 _TRIALS = 2048
 """Mixtures from which the shrinkage of each component is measured; its error is then about 2 %."""
 _MOST_STRETCH = 2.0
+_MAIN_WAYS = 2
+"""Principal components that are drawn on their own where they explain at least half of the photos' variance."""
+_LEAST_TO_PART = 12
+"""With fewer photos than this, too few would be left for the finer levels if four were mixed."""
+_TRIES = 32
 
 
 @dataclass(frozen=True)
@@ -28,9 +37,9 @@ class GlobalState:
     shares: Tensor
     """(n,): the coarsest level is the photos' mean plus the sum of shares times (photo - mean)."""
     mixed: Tensor
-    """Indices of the photos that were mixed."""
+    """Indices of the photos that were mixed; those of the first mixture first."""
     mix_weights: Tensor
-    """(mixed,): their weights, which sum to 1."""
+    """(mixed,): weights of the first mixture, which sum to 1; 0 for photos of the second."""
 
     @classmethod
     def of_one(cls, index: int, count: int) -> GlobalState:
@@ -59,11 +68,21 @@ class GlobalStates:
         self.mixed = min(mixture_photos, 1 + (others if nearest is None else min(nearest, others)))
         self._even = min(1.0, (1 - most) / (1 - 1 / self.mixed)) if self.mixed > 1 else 0.0
         self._nearest = _nearest_of_others(torch.cdist(deviations, deviations).cpu(), groups.cpu(), nearest)
-        self._stretch = self._measure_stretch(deviations)  # (n, n)
+        self._groups = groups.cpu()
+        self._main, self._rest = self._measure_stretch(deviations)  # (n, n) twice
+        parts = self.count >= _LEAST_TO_PART and others + 1 >= 2 * self.mixed and self.mixed > 1
+        self._parted = parts and float(self._main.trace()) > 0
 
     def draw(self, random: torch.Generator) -> GlobalState:
         shares, mixed = self._mix(random)
-        return GlobalState((shares @ self._stretch).float(), mixed, shares[mixed].float())
+        if not self._parted:
+            return GlobalState((shares @ (self._main + self._rest)).float(), mixed, shares[mixed].float())
+        for _ in range(_TRIES):
+            more, others = self._mix(random)
+            if not bool(torch.isin(self._groups[others], self._groups[mixed]).any()):
+                break
+        both = torch.cat([mixed, others[~torch.isin(others, mixed)]])
+        return GlobalState((shares @ self._main + more @ self._rest).float(), both, shares[both].float())
 
     def _mix(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Shares (n,) of a mixture, and the indices of its photos."""
@@ -85,10 +104,12 @@ class GlobalStates:
         shares = torch.zeros(*mixed.shape[:-1], self.count, dtype=torch.float64)
         return shares.scatter_(-1, mixed, weights)
 
-    def _measure_stretch(self, deviations: Tensor) -> Tensor:
-        """Matrix (n, n) from shares of a mixture to shares of the state whose spread is the photos'."""
+    def _measure_stretch(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
+        """Matrices (n, n) from shares of a mixture to shares of the state whose spread is the photos': along the main
+        ways, zero where these do not stand out, and along all others. Their sum is for a single mixture."""
+        none = torch.zeros(self.count, self.count, dtype=torch.float64)
         if self.count < 3 or self.mixed < 2:
-            return torch.eye(self.count, dtype=torch.float64)
+            return none, torch.eye(self.count, dtype=torch.float64)
         gram = (deviations @ deviations.T).cpu()
         values, vectors = torch.linalg.eigh(gram)
         kept = values > values[-1] * 1e-8
@@ -101,8 +122,12 @@ class GlobalStates:
         wanted = coordinates.square().sum(0) / (self.count - 1)
         stretch = (wanted.sqrt() / trials.std(0)).clamp(1.0, _MOST_STRETCH)
         # coordinates c' = stretch * c; as shares of photos: c' / sqrt(value) along each vector
-        matrix: Tensor = (coordinates * stretch) @ (vectors / values.sqrt()).T
-        return matrix
+        back = vectors / values.sqrt()
+        main = len(values) - _MAIN_WAYS
+        if main < 1 or values[main:].sum() < values.sum() / 2:
+            return none, (coordinates * stretch) @ back.T
+        along = coordinates * stretch
+        return along[:, main:] @ back[:, main:].T, along[:, :main] @ back[:, :main].T
 
 
 def _nearest_of_others(distances: Tensor, groups: Tensor, nearest: int | None) -> Tensor:

@@ -27,7 +27,7 @@ from handful.generators.patch_diffusion_parts.start import Start
 TOP = 4
 WEIGHT_STEPS = 255
 LEAST_WEIGHT = 1 / 256
-"""A photo counts as drawn on from this weight on, anywhere at any level."""
+"""A photo counts as drawn on from this weight on, anywhere at any level; and if it was mixed."""
 
 
 def write_passport(drawing: Drawing, numbers: Tensor, novelty: float) -> Passport:
@@ -52,7 +52,7 @@ def write_passport(drawing: Drawing, numbers: Tensor, novelty: float) -> Passpor
         blocks.append(block)
         sizes.append([rows, columns])
         used = torch.maximum(used, weights.amax((0, 1)).cpu())
-    used[drawing.state.mixed] = torch.maximum(used[drawing.state.mixed], drawing.state.mix_weights)
+    used[drawing.state.mixed] = 1
     first = drawing.weights[-1].argmax(2).cpu().numpy()
     counts = np.bincount(first.ravel(), minlength=len(numbers)) / first.size
     facts = {
