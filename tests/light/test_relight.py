@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from handful.light.height import bead_height, shading_height
 from handful.light.relight import Change, Relighter
 from handful.light.relit_photos import relight_photos
 from handful.light.relit_records import RelightSettings, RelitRow
+from handful.light.rig import Rig
 from handful.light.shade import Material, shade
 from handful.light.sources import Light
 
@@ -103,10 +105,10 @@ def test_a_large_lamp_is_relit_best_with_its_soft_shadow() -> None:
     height, mask = cap()
     scene = scene_of(expose(rendered(60, 25, lamp_size_deg=40), CAMERA), height, mask)
     truth, light = expose(rendered(100, 25, lamp_size_deg=40), CAMERA), assumed_light(60, 25)
-    ratios = {
-        size: peak_ratio_db(expose(Relighter(scene, light, size).relight(Change(100, 25)), Camera()), truth)
-        for size in (3.0, 40.0)
-    }
+    ratios = {}
+    for size in (3.0, 40.0):
+        relighter = Relighter(replace(scene, rig=Rig(size_deg=size)), light)
+        ratios[size] = peak_ratio_db(expose(relighter.relight(Change(100, 25)), Camera()), truth)
     assert ratios[40.0] > ratios[3.0] + 1
 
 

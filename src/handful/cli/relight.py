@@ -33,6 +33,13 @@ def command(
         typer.Option(help="matt; fit: found from photos under many lights; or ALBEDO,F0,ROUGHNESS[,ACROSS,GROOVES]."),
     ] = "matt",
     lamp_size: Annotated[float, typer.Option(help="Angular size of the lamp, degrees: 20 softens shadows.")] = 3.0,
+    fill: Annotated[
+        str | None, typer.Option(help="Second lamp: TURNED,ELEVATION,STRENGTH, relative to the main one: 160,55,0.25.")
+    ] = None,
+    mirrored: Annotated[
+        float | None,
+        typer.Option(help="Room that a metal sheet mirrors, times the lamp; left out: as the ambient light."),
+    ] = None,
     pixel_mm: Annotated[float, typer.Option(help="Side of a pixel on the part.")] = 0.05,
     gamma: Annotated[float | None, typer.Option(help="Of the camera; 2.2 for 8 bit, else 1.")] = None,
     bit_depth: options.BitDepth = None,
@@ -46,6 +53,7 @@ def command(
     from handful.light.envelope import parse_range
     from handful.light.relit_photos import relight_photos
     from handful.light.relit_records import RelightSettings
+    from handful.light.rig import parse_fill
     from handful.light.sheet import parse_finish
 
     ranges = {"azimuth": azimuth, "elevation": elevation, "gain": gain, "falloff": falloff}
@@ -61,7 +69,11 @@ def command(
         "photo_elevation_deg": photo_elevation,
         "contact_angle_deg": contact_angle,
         "sheet": sheet if sheet in ("matt", "fit") else parse_finish(sheet).model_dump(),
-        "lamp_size_deg": lamp_size,
+        "rig": {
+            "size_deg": lamp_size,
+            "fill": None if fill is None else parse_fill(fill).model_dump(),
+            "mirrored": mirrored,
+        },
         "pixel_mm": pixel_mm,
         "height_unit_mm": height_unit_mm,
         "gamma": gamma,

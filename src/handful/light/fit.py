@@ -18,10 +18,10 @@ from torch import Tensor
 
 from handful.core.errors import UserError
 from handful.light.layers import Layers, mirrored_sky, shade_layers
+from handful.light.rig import Rig
 from handful.light.shade import Material
 from handful.light.shadow import ambient_occlusion
 from handful.light.shape import check_height, height_to_normals
-from handful.light.sources import Light
 
 TRIAL_PX, FIT_PX = 96, 256
 """Long sides at which lights are tried, and at which the best of them is fitted: averaged slopes lead it astray."""
@@ -84,6 +84,8 @@ class Scene:
     pixel_mm: float
     sheet: Material | None = None
     """Finish of what is not raised; its albedo and f0 count relative to each other. None is matt."""
+    rig: Rig = Rig()
+    """What is known of the lamps."""
 
     def __post_init__(self) -> None:
         size = self.photo.shape[-2:]
@@ -178,6 +180,7 @@ class _Fit:
     normals: Tensor  # (1, 3, h, w)
     sky: Tensor  # (h, w)
     sheet: Material | None
+    rig: Rig
     mirrored: Tensor  # (h, w): the sky in the sheet
     regions: tuple[Tensor, ...]  # (h, w) bool: raised, then its surroundings
     wanted: Tensor  # (h, w) bool: all regions together
@@ -214,11 +217,11 @@ class _Fit:
         normals = height_to_normals(height_mm, pixel_mm)
         mirrored = mirrored_sky(sky, normals, scene.sheet)[0, 0]
         wanted = regions[0] | regions[1]
-        return cls(photo, height_mm, pixel_mm, normals, sky[0, 0], scene.sheet, mirrored, regions, wanted)
+        return cls(photo, height_mm, pixel_mm, normals, sky[0, 0], scene.sheet, scene.rig, mirrored, regions, wanted)
 
     def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> Layers:
-        lamp = Light(azimuth_deg, elevation_deg)
-        return shade_layers(self.normals, self.height_mm, self.pixel_mm, lamp, self.sheet, shadows)
+        lamps = self.rig.lamps(azimuth_deg % 360, elevation_deg)
+        return shade_layers(self.normals, self.height_mm, self.pixel_mm, lamps, self.sheet, shadows)
 
     def misfit(self, layers: Layers, ambient: float) -> float:
         """Huber's loss of the best albedos and gloss under a light, in units of a tenth of each region's brightness."""
@@ -244,7 +247,7 @@ class _Fit:
         matt = layers.matt[0, 0] + ambient * self.sky
         beside = matt
         if self.sheet is not None:
-            beside = self.sheet.albedo * matt + layers.sheen[0, 0] + ambient * self.mirrored
+            beside = self.sheet.albedo * matt + layers.sheen[0, 0] + self.rig.room(ambient) * self.mirrored
         wet = layers.wet[0, 0]
         for region, first, second in zip(self.regions, (matt, beside), (wet, torch.zeros_like(wet)), strict=True):
             if region.any():

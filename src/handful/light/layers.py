@@ -1,7 +1,8 @@
-"""What one lamp adds to each layer of the model by which light is fitted and photos are relit."""
+"""What the lamps add to each layer of the model by which light is fitted and photos are relit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ _ROUGHNESS, _F0 = 0.2, 0.04  # wet sealant
 
 @dataclass(frozen=True)
 class Layers:
-    """What one distant lamp of strength 1 adds to each part of the model, each (1, 1, h, w)."""
+    """What lamps add to each part of the model, each (1, 1, h, w)."""
 
     matt: Tensor
     """Of a white matt surface."""
@@ -31,21 +32,23 @@ def shade_layers(
     normals: Tensor,
     height_mm: Tensor,
     pixel_mm: float,
-    lamp: Light,
+    lamps: Sequence[Light],
     sheet: Material | None = None,
     shadows: bool = True,
 ) -> Layers:
     """As `shade.shade`, without the ambient light, which does not depend on the lamp and costs most."""
-    direction, strength = lamp.incidence(height_mm, pixel_mm)
-    if shadows:
-        strength = strength * cast_shadow(height_mm, pixel_mm, lamp)
     view = height_mm.new_tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    matt = strength * lambert(normals, direction)
-    sheen = torch.zeros_like(matt)
-    if sheet is not None:
-        finish = sheet.roughness, sheet.f0, sheet.roughness_across, sheet.brushing_deg
-        sheen = strength * ggx(normals, direction, view, *finish)
-    return Layers(matt, strength * ggx(normals, direction, view, _ROUGHNESS, _F0), sheen)
+    matt, wet, sheen = (torch.zeros_like(height_mm) for _ in range(3))
+    for lamp in lamps:
+        direction, strength = lamp.incidence(height_mm, pixel_mm)
+        if shadows and lamp.casts_shadow:
+            strength = strength * cast_shadow(height_mm, pixel_mm, lamp)
+        matt = matt + strength * lambert(normals, direction)
+        wet = wet + strength * ggx(normals, direction, view, _ROUGHNESS, _F0)
+        if sheet is not None:
+            finish = sheet.roughness, sheet.f0, sheet.roughness_across, sheet.brushing_deg
+            sheen = sheen + strength * ggx(normals, direction, view, *finish)
+    return Layers(matt, wet, sheen)
 
 
 def mirrored_sky(sky: Tensor, normals: Tensor, sheet: Material | None) -> Tensor:

@@ -68,7 +68,7 @@ def photo_scene(
         light = _stated(settings)
         height = shading_height(linear, light.azimuth_deg, light.elevation_deg, settings.pixel_mm)
         raised = torch.zeros_like(clipped)
-    return Scene(linear, clipped, height, raised, settings.pixel_mm, sheet)
+    return Scene(linear, clipped, height, raised, settings.pixel_mm, sheet, settings.rig)
 
 
 def photo_light(photo: PhotoFile, scene: Scene, settings: RelightSettings) -> FittedLight:

@@ -21,7 +21,6 @@ from handful.light.fit import ELEVATIONS_DEG, LEAST_LIGHT, FittedLight, Scene, c
 from handful.light.layers import mirrored_sky, shade_layers
 from handful.light.shadow import ambient_occlusion
 from handful.light.shape import height_to_normals
-from handful.light.sources import Light
 
 RATIO_LIMITS = (0.2, 5.0)
 """The ratio of shadings is kept within these."""
@@ -51,11 +50,8 @@ class Change:
 class Relighter:
     """A photo under its fitted light, ready for others: what does not depend on the new light is computed once."""
 
-    def __init__(self, scene: Scene, light: FittedLight, lamp_size_deg: float = Light.size_deg) -> None:
-        """Args:
-        lamp_size_deg: angular size of the lamp, 0.1 to 60: the larger, the softer the edge of cast shadows.
-        """
-        self.scene, self.light, self.lamp_size_deg = scene, light, lamp_size_deg
+    def __init__(self, scene: Scene, light: FittedLight) -> None:
+        self.scene, self.light = scene, light
         self.normals = height_to_normals(scene.height_mm, scene.pixel_mm)
         self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)
         self.matt, self.gloss = self._layers(light.azimuth_deg, light.elevation_deg)
@@ -80,11 +76,12 @@ class Relighter:
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
         """Shading (of a white surface, or of the sheet's finish) and gloss, each (1, h, w)."""
-        scene, lamp = self.scene, Light(azimuth_deg, elevation_deg, size_deg=self.lamp_size_deg)
-        layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamp, scene.sheet)
+        scene, lamps = self.scene, self.scene.rig.lamps(azimuth_deg, elevation_deg)
+        layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamps, scene.sheet)
         matt, gloss = layers.matt + self.light.ambient * self.sky, self.light.gloss * layers.wet[0] * scene.raised
         if scene.sheet is not None:  # its brightness as a whole: what is left of it without its sheen is mostly noise
-            sheen = layers.sheen + self.light.ambient * mirrored_sky(self.sky, self.normals, scene.sheet)
+            room = scene.rig.room(self.light.ambient)
+            sheen = layers.sheen + room * mirrored_sky(self.sky, self.normals, scene.sheet)
             matt = torch.where(scene.raised, matt, scene.sheet.albedo * matt + sheen)
         return matt[0], gloss
 

@@ -90,7 +90,7 @@ def relight_photos(
             # One photo's planes at a time: a folder of large photos must fit in memory
             relighter = None
             if shown:
-                relighter = Relighter(shown.scene(photo, settings), shown.lights[place], settings.lamp_size_deg)
+                relighter = Relighter(shown.scene(photo, settings), shown.lights[place])
             own = float(field.gains[place]), _falloff(fields[place])
             rows += _relight_one(photo, relighter, settings, found, own, out, run, place)
     _write_maps(field, out / "light")

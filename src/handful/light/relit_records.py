@@ -8,8 +8,8 @@ from pydantic import Field
 
 from handful.core.config import Settings
 from handful.light.envelope import Envelope, Range
+from handful.light.rig import Rig
 from handful.light.sheet import Finish
-from handful.light.sources import Light
 
 
 class RelightSettings(Settings):
@@ -34,8 +34,8 @@ class RelightSettings(Settings):
     """Of a bead known by its mask; None takes the one that fits best."""
     sheet: Finish | Literal["matt", "fit"] = "matt"
     """Finish of what lies beside the bead; fit finds it from photos under several lights."""
-    lamp_size_deg: float = Field(Light.size_deg, ge=0.1, le=60)
-    """Angular size of the lamp: the larger, the softer the edge of cast shadows."""
+    rig: Rig = Rig()
+    """What is known of the station's lamps beyond where the main one stands."""
     pixel_mm: float = Field(0.05, gt=0)
     """Side of a pixel on the part."""
     height_unit_mm: float = Field(0.0002, gt=0)
