@@ -80,7 +80,7 @@ def test_the_second_lamp_turns_with_the_main_one_and_keeps_its_height() -> None:
 
 
 def test_the_command_takes_the_rig(tmp_path: Path) -> None:
-    height, mask = bead()
+    height, _ = bead()
     np.save(tmp_path / "a.npy", height[0, 0].numpy())
     (tmp_path / "a.png").write_bytes(png_bytes(codes(*LIGHT)[0].numpy().astype(np.uint8), 8))
     words = ["relight", str(tmp_path / "a.png"), "--height", str(tmp_path / "a.npy"), "--pixel-mm", str(PIXEL_MM)]

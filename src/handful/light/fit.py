@@ -18,7 +18,7 @@ from torch import Tensor
 
 from handful.core.errors import UserError
 from handful.light.layers import Layers, mirrored_sky, shade_layers
-from handful.light.rig import Rig
+from handful.light.rig import ONE_LAMP, Rig
 from handful.light.shade import Material
 from handful.light.shadow import ambient_occlusion
 from handful.light.shape import check_height, height_to_normals
@@ -84,7 +84,7 @@ class Scene:
     pixel_mm: float
     sheet: Material | None = None
     """Finish of what is not raised; its albedo and f0 count relative to each other. None is matt."""
-    rig: Rig = Rig()
+    rig: Rig = ONE_LAMP
     """What is known of the lamps."""
 
     def __post_init__(self) -> None:

@@ -45,6 +45,10 @@ class Rig(Settings):
         return ambient if self.mirrored is None else self.mirrored
 
 
+ONE_LAMP = Rig()
+"""What is taken where nothing is stated."""
+
+
 def parse_fill(text: str) -> Fill:
     """'160,55,0.25' as degrees from the main lamp, elevation and strength."""
     try:
@@ -53,7 +57,7 @@ def parse_fill(text: str) -> Fill:
     except ValueError:
         raise UserError(
             f"The second lamp is '{text}'.",
-            "It is TURNED,ELEVATION,STRENGTH: degrees from the main lamp from -180 to 180, degrees above the sheet from 5 "
-            "to 90, times the main lamp from 0 to 10.",
+            "It is TURNED,ELEVATION,STRENGTH: degrees from the main lamp from -180 to 180, degrees above the sheet "
+            "from 5 to 90, times the main lamp from 0 to 10.",
             "Give for example --fill 160,55,0.25.",
         ) from None
