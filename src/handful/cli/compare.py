@@ -58,7 +58,7 @@ def command(
     from handful.pipeline import compare, compare_parts
     from handful.study.parts import arrange_study, is_study
     from handful.study.plan import arrange_settings
-    from handful.study.recipes import read_recipe
+    from handful.study.recipes import read_recipe, with_flags
 
     flags = options.given(
         generators=options.words(generators), budget=budget, canvas=canvas, seeds=options.words(seeds),
@@ -80,7 +80,7 @@ def command(
         lines = ["", *(f"{name}: {verdict}" for name, verdict in verdicts.items()), f"Page: {page}"]
         emit(as_json, {"page": str(page), "verdicts": verdicts}, lines)
         return
-    settings = arrange_settings(values | flags, where, own)
+    settings = arrange_settings(with_flags(values, flags), where, own)
     with progress_bar() as listener:
         result = compare(photos, out, settings, listener)
     lines = ["", result.verdict, f"Report: {result.path}"]

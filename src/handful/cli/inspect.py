@@ -71,7 +71,7 @@ def command(
     """Trains inspectors with and without samples, at equal budget, and says whether samples help on real photos."""
     from handful.pipeline import inspect
     from handful.study.inspection import arrange_inspection
-    from handful.study.recipes import read_recipe
+    from handful.study.recipes import read_recipe, with_flags
 
     flags = options.given(
         samples=options.words(samples), generators=options.words(generators), inspectors=options.words(inspectors),
@@ -82,7 +82,7 @@ def command(
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
     where = f"recipe {recipe}" if recipe else "handful inspect"
-    settings = arrange_inspection(values | flags, where, options.generator_assignments(assignments))
+    settings = arrange_inspection(with_flags(values, flags), where, options.generator_assignments(assignments))
     with progress_bar() as listener:
         found = inspect(photos, out, settings, listener, None if minutes is None else 60 * minutes)
     document = {"page": str(found.path), **found.result.model_dump(mode="json")}

@@ -30,14 +30,14 @@ def command(
     from handful.photos.audit import audit_photos
     from handful.study.plan import arrange_settings
     from handful.study.power import page_lines, plan_power, score_rows, settle_generators, settle_protocols
-    from handful.study.recipes import read_recipe
+    from handful.study.recipes import read_recipe, with_flags
 
     flags = options.given(
         generators=options.words(generators), seeds=options.words(seeds), heldout=heldout, folds=folds, split=split,
         group_by=group_by, bit_depth=bit_depth, layout=layout,
     )  # fmt: skip
     values = read_recipe(recipe) if recipe else {}
-    settings = arrange_settings(values | flags, f"recipe {recipe}" if recipe else "handful plan")
+    settings = arrange_settings(with_flags(values, flags), f"recipe {recipe}" if recipe else "handful plan")
     audit = audit_photos(photos, bit_depth=settings.bit_depth, layout=settings.layout)
     settings, left_out = settle_generators(settings, audit)
     settings, protocols = settle_protocols(settings, audit)

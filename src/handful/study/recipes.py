@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,18 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     if recipe not in recipe_names():
         raise unknown_name("recipe", recipe, recipe_names(), "handful compare --help")
     return read_toml(_FOLDER / f"{recipe}.toml")
+
+
+def with_flags(values: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe with flags before its own values. Settings of its generators that the flags leave out rest.
+
+    Args:
+        values: of the recipe.
+        flags: by the same names.
+    """
+    joined = {**values, **flags}
+    left_out = set(values.get("generators", ())) - set(joined.get("generators", ()))
+    for section in ("settings", "training", "draws"):
+        if section in values:
+            joined[section] = {name: own for name, own in values[section].items() if name not in left_out}
+    return joined
