@@ -19,14 +19,15 @@ from handful.light.fit import fit_light
 from handful.light.relight import Change, Relighter
 from handful.light.rig import Fill, Rig, parse_fill
 from handful.light.shade import Material, shade
+from handful.light.shape import height_to_normals
 from handful.light.sources import Light
 
-AMBIENT, MIRRORED = 0.6, 0.2
+AMBIENT, MIRRORED, GLOW = 0.6, 0.2, 0.5
 RIG = Rig(size_deg=6, fill=Fill(turned_deg=160, elevation_deg=55, strength=0.4), mirrored=MIRRORED)
 LIGHT, CHANGES = (60.0, 40.0), ((85, 40), (60, 52), (35, 34))
 
 
-def codes(azimuth_deg: float, elevation_deg: float) -> torch.Tensor:
+def codes(azimuth_deg: float, elevation_deg: float, glow: float = 0.0) -> torch.Tensor:
     """The bead on brushed metal under both lamps, in a room whose mirrored part is dark; int32 (1, h, w)."""
     height, mask = bead()
     here = torch.from_numpy(mask)[None, None]
@@ -45,10 +46,10 @@ def codes(azimuth_deg: float, elevation_deg: float) -> torch.Tensor:
         Light(azimuth_deg, elevation_deg, size_deg=6),
         Light((azimuth_deg + 160) % 360, 55, 0.4, size_deg=20, casts_shadow=False),
     ]
-    lamped = shade(height, PIXEL_MM, material, lamps)
-    room = shade(height, PIXEL_MM, material, [], AMBIENT)
+    lamped, room = shade(height, PIXEL_MM, material, lamps), shade(height, PIXEL_MM, material, [], AMBIENT)
     mirrored = room.specular * torch.where(here, 1.0, MIRRORED / AMBIENT)
-    return expose((lamped.radiance + room.diffuse + mirrored)[0], CAMERA)
+    rims = torch.where(here, 1 + glow * (1 - height_to_normals(height, PIXEL_MM)[:, 2:]), 1.0)
+    return expose((lamped.specular + mirrored + (lamped.diffuse + room.diffuse) * rims)[0], CAMERA)
 
 
 def worst_db(rig: Rig) -> float:
@@ -70,6 +71,16 @@ def test_the_light_of_a_station_with_a_known_rig_is_found() -> None:
     light = fit_light(replace(scene(codes(*LIGHT), BRUSHED), rig=RIG))
     assert abs(light.azimuth_deg - LIGHT[0]) < 3 and abs(light.elevation_deg - LIGHT[1]) < 3
     assert light.ambient == pytest.approx(AMBIENT, rel=0.25)
+
+
+def test_the_glow_of_a_translucent_bead_is_found_where_it_is_stated() -> None:
+    shown = scene(codes(*LIGHT, GLOW), BRUSHED)
+    light, wrong = (
+        fit_light(replace(shown, rig=RIG.model_copy(update={"translucent": known}))) for known in (True, False)
+    )
+    assert light.glow == pytest.approx(GLOW, rel=0.3) and wrong.glow == 0
+    assert abs(light.azimuth_deg - LIGHT[0]) < 3 and abs(light.elevation_deg - LIGHT[1]) < 3
+    assert abs(wrong.elevation_deg - LIGHT[1]) > abs(light.elevation_deg - LIGHT[1]) + 2
 
 
 def test_the_second_lamp_turns_with_the_main_one_and_keeps_its_height() -> None:

@@ -87,7 +87,7 @@ def seen(true: Finish, count: int, spread: float = 0.0) -> list[FittedLight]:
         bright = shade(flat, 1.0, true.material(), [Light(azimuth, elevation)], ambient, shadows=False).radiance.mean()
         matt = math.sin(math.radians(elevation)) + ambient
         sheet = float(bright) * (1 + spread * random.standard_normal()) / matt
-        rows.append(FittedLight(azimuth, elevation, ambient, 0, 1, sheet, 0, 1, (), False, 0))
+        rows.append(FittedLight(azimuth, elevation, ambient, 0, 1, sheet, 0, 0, 1, (), False, 0))
     return rows
 
 

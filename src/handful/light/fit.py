@@ -1,7 +1,7 @@
 """The light of one photo: the one under which a height field of known or assumed shape looks most like it.
 
-photo = albedo of the region * (lamp + ambient) + gloss, in linear light. Every region has a free albedo; a sheet that
-is not matt has a free brightness instead.
+The layers of `layers.py` have free strengths from 0, in linear light, which come out by least squares for every light
+that is tried.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import binary_dilation
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 from torch import Tensor
 
 from handful.core.errors import UserError
-from handful.light.layers import Layers, mirrored_sky, shade_layers
+from handful.light.layers import Layers, Lit, Surface
 from handful.light.rig import ONE_LAMP, Rig
 from handful.light.shade import Material
-from handful.light.shadow import ambient_occlusion
-from handful.light.shape import check_height, height_to_normals
+from handful.light.shape import check_height
 
 TRIAL_PX, FIT_PX = 96, 256
 """Long sides at which lights are tried, and at which the best of them is fitted: averaged slopes lead it astray."""
@@ -56,6 +55,8 @@ class FittedLight:
     """Strength of the matt layer on the raised part: its albedo times the lamp, in the photo's units."""
     sheet: float
     """Strength of the layers of the sheet beside it."""
+    glow: float
+    """Of the raised part's rims, times `bead`; 0 unless the rig says that it is translucent."""
     misfit: float
     """Median of |photo / model - 1| where it was fitted."""
     explained: float
@@ -113,8 +114,8 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
     small, trials = _Fit.of(scene, TRIAL_PX), []
     for azimuth in [azimuth_deg] if azimuth_deg is not None else _AZIMUTHS:
         for elevation in [elevation_deg] if elevation_deg is not None else _ELEVATIONS:
-            layers = small.layers(azimuth, elevation, shadows=False)
-            trials += [(small.misfit(layers, ambient), azimuth, elevation, ambient) for ambient in _AMBIENTS]
+            lit = small.surface.lit(azimuth, elevation, shadows=False)
+            trials += [(small.misfit(lit, ambient), azimuth, elevation, ambient) for ambient in _AMBIENTS]
     best = min(trials)
     as_good = sorted({float(trial[1]) for trial in trials if trial[0] <= EQUALLY_GOOD * best[0]})
 
@@ -131,14 +132,14 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
 
     def misfit(point: npt.NDArray[np.float64]) -> float:
         azimuth, elevation, ambient = light(point)
-        return fine.misfit(fine.layers(azimuth, elevation), ambient)
+        return fine.misfit(fine.surface.lit(azimuth, elevation), ambient)
 
     steps = np.diag([12.0, 7.0 if best[2] < 70 else -7.0, 0.5])[free][:, free]
     simplex = start[free] + np.concatenate([np.zeros((1, sum(free))), steps])
     options = {"initial_simplex": simplex, "maxfev": _MOST_EVALUATIONS, "xatol": 0.3, "fatol": 1e-4}
     found = minimize(misfit, start[free], method="Nelder-Mead", options=options)
     azimuth, elevation, ambient = light(found.x)
-    model, (bead, gloss), sheet = fine.model(fine.layers(azimuth, elevation), ambient)
+    model, (bead, gloss, glow), (sheet,) = fine.model(fine.surface.lit(azimuth, elevation), ambient)
     relative = ((fine.photo - model).abs() / model.clamp(min=LEAST_LIGHT))[fine.wanted]
     raised = fine.photo[fine.regions[0]]
     missed, uneven = (raised - model[fine.regions[0]]).abs().mean(), (raised - raised.median()).abs().mean()
@@ -149,6 +150,7 @@ def fit_light(scene: Scene, azimuth_deg: float | None = None, elevation_deg: flo
         gloss=gloss,
         bead=bead,
         sheet=sheet,
+        glow=glow / bead if bead else 0.0,
         misfit=float(relative.median()),
         explained=1 - float(missed / uneven.clamp(min=1e-12)),
         azimuths_as_good_deg=tuple(as_good),
@@ -166,7 +168,18 @@ def assumed_light(azimuth_deg: float, elevation_deg: float) -> FittedLight:
     check_range("elevation of the photo", elevation_deg, ELEVATIONS_DEG[0], 85, "degrees")
     unknown = float("nan")
     return FittedLight(
-        azimuth_deg % 360, elevation_deg, 0.3, 0.0, unknown, unknown, unknown, unknown, (), given=True, loss=unknown
+        azimuth_deg=azimuth_deg % 360,
+        elevation_deg=elevation_deg,
+        ambient=0.3,
+        gloss=0.0,
+        bead=unknown,
+        sheet=unknown,
+        glow=0.0,
+        misfit=unknown,
+        explained=unknown,
+        azimuths_as_good_deg=(),
+        given=True,
+        loss=unknown,
     )
 
 
@@ -175,13 +188,7 @@ class _Fit:
     """A scene at the size at which light is fitted."""
 
     photo: Tensor  # (h, w)
-    height_mm: Tensor  # (1, 1, h, w)
-    pixel_mm: float
-    normals: Tensor  # (1, 3, h, w)
-    sky: Tensor  # (h, w)
-    sheet: Material | None
-    rig: Rig
-    mirrored: Tensor  # (h, w): the sky in the sheet
+    surface: Surface
     regions: tuple[Tensor, ...]  # (h, w) bool: raised, then its surroundings
     wanted: Tensor  # (h, w) bool: all regions together
 
@@ -211,68 +218,52 @@ class _Fit:
                 "More than 10 are needed to fit the light.",
                 "Give another mask or height, a photo with less exposure, or state the light of the photo.",
             )
-        pixel_mm = scene.pixel_mm * width / size[1]
         photo = shrink(scene.photo.double().mean(0, keepdim=True))
-        sky = ambient_occlusion(height_mm, pixel_mm)
-        normals = height_to_normals(height_mm, pixel_mm)
-        mirrored = mirrored_sky(sky, normals, scene.sheet)[0, 0]
-        wanted = regions[0] | regions[1]
-        return cls(photo, height_mm, pixel_mm, normals, sky[0, 0], scene.sheet, scene.rig, mirrored, regions, wanted)
+        surface = Surface(height_mm, scene.pixel_mm * width / size[1], scene.sheet, scene.rig)
+        return cls(photo, surface, regions, regions[0] | regions[1])
 
-    def layers(self, azimuth_deg: float, elevation_deg: float, shadows: bool = True) -> Layers:
-        lamps = self.rig.lamps(azimuth_deg % 360, elevation_deg)
-        return shade_layers(self.normals, self.height_mm, self.pixel_mm, lamps, self.sheet, shadows)
-
-    def misfit(self, layers: Layers, ambient: float) -> float:
-        """Huber's loss of the best albedos and gloss under a light, in units of a tenth of each region's brightness."""
+    def misfit(self, lit: Lit, ambient: float) -> float:
+        """Huber's loss of the best strengths under a light, in units of a tenth of each region's brightness."""
         total = 0.0
-        for _, left_over, wanted, _ in self._solve(layers, ambient):
+        for _, left_over, wanted, _ in self._solve(self.surface.layers(lit, ambient)):
             size = left_over.abs() / (0.1 * wanted.median().clamp(min=LEAST_LIGHT))
             total += float(torch.where(size < 1, size**2 / 2, size - 0.5).sum())
         return total / int(self.wanted.sum())
 
-    def model(self, layers: Layers, ambient: float) -> tuple[Tensor, tuple[float, float], float]:
-        """The picture (h, w) under a light at best, the strengths of matt and gloss on the bead, that of the sheet."""
-        picture, bead, sheet = torch.ones_like(self.photo), (0.0, 0.0), 0.0
-        for place, (region, left_over, wanted, strengths) in enumerate(self._solve(layers, ambient)):
+    def model(self, lit: Lit, ambient: float) -> tuple[Tensor, list[float], list[float]]:
+        """The picture (h, w) under a light at best, and the strengths of `_solve`'s layers in each region."""
+        picture, strengths = torch.ones_like(self.photo), [[0.0, 0.0, 0.0], [0.0]]
+        for place, (region, left_over, wanted, found) in enumerate(self._solve(self.surface.layers(lit, ambient))):
             picture[region] = wanted - left_over
-            if place == 0:
-                bead = float(strengths[0]), float(strengths[1])
-            else:
-                sheet = float(strengths[0])
-        return picture, bead, sheet
+            strengths[place] = found.tolist()
+        return picture, strengths[0], strengths[1]
 
-    def _solve(self, layers: Layers, ambient: float) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """For each region: itself, what the best fit leaves over, what was wanted, strengths of its two layers."""
-        matt = layers.matt[0, 0] + ambient * self.sky
-        beside = matt
-        if self.sheet is not None:
-            beside = self.sheet.albedo * matt + layers.sheen[0, 0] + self.rig.room(ambient) * self.mirrored
-        wet = layers.wet[0, 0]
-        for region, first, second in zip(self.regions, (matt, beside), (wet, torch.zeros_like(wet)), strict=True):
+    def _solve(self, layers: Layers) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """For each region: itself, what the best fit leaves over, what was wanted, strengths of its layers."""
+        parts = (layers.matt, layers.wet, layers.rims), (layers.sheet,)
+        for region, part in zip(self.regions, parts, strict=True):
             if region.any():
-                both = torch.stack([first[region], second[region]])
+                planes = torch.stack([plane[region] for plane in part])
                 wanted = self.photo[region]
-                strengths = _non_negative(both, wanted)
-                yield region, wanted - strengths @ both, wanted, strengths
+                strengths = _non_negative(planes, wanted)
+                yield region, wanted - strengths @ planes, wanted, strengths
 
 
 def _non_negative(layers: Tensor, wanted: Tensor) -> Tensor:
-    """Strengths (2,) >= 0 of two layers (2, pixels) that come closest to the wanted values, by reweighted squares."""
-    weight = torch.ones_like(wanted)
-    strengths = layers.new_zeros(2)
+    """Strengths (k,) >= 0 of layers (k, pixels) that come closest to the wanted values, by reweighted squares."""
+    scale = layers.square().mean(1).sqrt().clamp(min=1e-12)
+    layers = layers / scale[:, None]
+    weight, little = torch.ones_like(wanted), 1e-9 * len(wanted) * torch.eye(len(layers), dtype=layers.dtype)
+    strengths = layers.new_zeros(len(layers))
     for _ in range(3):
         weighted = layers * weight
-        gram, target = weighted @ layers.T, weighted @ wanted
-        determinant = float(gram[0, 0] * gram[1, 1] - gram[0, 1] ** 2)
-        if determinant > 1e-9 * float(gram[0, 0] * gram[1, 1]) > 0:
-            strengths = torch.linalg.solve(gram, target)
-        if determinant <= 0 or gram[1, 1] <= 0 or bool((strengths < 0).any()):  # one layer alone
-            strengths = torch.stack([target[0] / gram[0, 0].clamp(min=1e-12), layers.new_zeros(())])
+        root = torch.linalg.cholesky(weighted @ layers.T + little)
+        target = torch.linalg.solve_triangular(root, (weighted @ wanted)[:, None], upper=False)
+        strengths = torch.from_numpy(nnls(root.T.numpy(), target[:, 0].numpy())[0])
         left_over = (wanted - strengths @ layers).abs()
         limit = _HUBER * 1.4826 * float(left_over.median()) + 1e-9
         weight = limit / left_over.clamp(min=limit)
-    return strengths
+    return strengths / scale
 
 
 def check_range(name: str, value: float | None, least: float, most: float, unit: str) -> None:

@@ -1,7 +1,7 @@
 """Relights a photo: the light of the photo is fitted, and the photo multiplied by what another light would change.
 
-photo = albedo of the region * (lamp + ambient) + gloss. The matt part of the photo is multiplied by the ratio of the
-matt shading under the new light to that under the fitted one; the gloss gets the difference. Nothing is painted: where
+The model is that of `layers.py`, with the strengths that were fitted. What is not gloss is multiplied by the ratio of
+its shading under the new light to that under the fitted one; the gloss gets the difference. Nothing is painted: where
 the ratio is 1 the photo stays as it is, clipped pixels stay in any case, and where the model does not fit the photo
 the change of direction fades out.
 
@@ -18,9 +18,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from handful.light.fit import ELEVATIONS_DEG, LEAST_LIGHT, FittedLight, Scene, check_range
-from handful.light.layers import mirrored_sky, shade_layers
-from handful.light.shadow import ambient_occlusion
-from handful.light.shape import height_to_normals
+from handful.light.layers import Surface
 
 RATIO_LIMITS = (0.2, 5.0)
 """The ratio of shadings is kept within these."""
@@ -52,8 +50,7 @@ class Relighter:
 
     def __init__(self, scene: Scene, light: FittedLight) -> None:
         self.scene, self.light = scene, light
-        self.normals = height_to_normals(scene.height_mm, scene.pixel_mm)
-        self.sky = ambient_occlusion(scene.height_mm, scene.pixel_mm)
+        self.surface = Surface(scene.height_mm, scene.pixel_mm, scene.sheet, scene.rig)
         self.matt, self.gloss = self._layers(light.azimuth_deg, light.elevation_deg)
         self.residual = self._residual()
         """(1, h, w): slow part of |log(photo / model)|, of the mean over the channels."""
@@ -75,15 +72,11 @@ class Relighter:
         return scale_light(relit, photo, self.scene.clipped, change)
 
     def _layers(self, azimuth_deg: float, elevation_deg: float) -> tuple[Tensor, Tensor]:
-        """Shading (of a white surface, or of the sheet's finish) and gloss, each (1, h, w)."""
-        scene, lamps = self.scene, self.scene.rig.lamps(azimuth_deg, elevation_deg)
-        layers = shade_layers(self.normals, scene.height_mm, scene.pixel_mm, lamps, scene.sheet)
-        matt, gloss = layers.matt + self.light.ambient * self.sky, self.light.gloss * layers.wet[0] * scene.raised
-        if scene.sheet is not None:  # its brightness as a whole: what is left of it without its sheen is mostly noise
-            room = scene.rig.room(self.light.ambient)
-            sheen = layers.sheen + room * mirrored_sky(self.sky, self.normals, scene.sheet)
-            matt = torch.where(scene.raised, matt, scene.sheet.albedo * matt + sheen)
-        return matt[0], gloss
+        """Shading up to each region's strength, and gloss; each (1, h, w)."""
+        layers = self.surface.layers(self.surface.lit(azimuth_deg, elevation_deg), self.light.ambient)
+        # the sheet's brightness as a whole: what is left of metal without its sheen is mostly noise
+        shading = torch.where(self.scene.raised, layers.matt + self.light.glow * layers.rims, layers.sheet)
+        return shading, self.light.gloss * layers.wet * self.scene.raised
 
     def _residual(self) -> Tensor:
         grey = self.scene.photo.double().mean(0, keepdim=True)

@@ -30,6 +30,8 @@ class Rig(Settings):
     fill: Fill | None = None
     mirrored: float | None = Field(None, ge=0, le=10)
     """Radiance of the room that a sheet with a sheen mirrors. None: that of the ambient light, which the bead shows."""
+    translucent: bool = False
+    """The raised part guides light to its flanks, by as much as the photo shows."""
 
     def lamps(self, azimuth_deg: float, elevation_deg: float) -> tuple[Light, ...]:
         """All lamps, the main one at these angles."""
