@@ -1,7 +1,8 @@
 """How good samples are where photos show different views, or where there is one photo: patch_diffusion and its rivals.
 
 Several views: the good photos of the glue bead set, scaled to a square canvas, in blocks of eight by their numbers:
-every other block to draw from, the rest held out (neighbouring numbers are neighbouring crops of one part). One photo:
+every other block to draw from, the rest held out (neighbouring numbers are neighbouring crops of one part). Rendered
+views: 40 photos of `handful station --preset glue` to draw from, 40 held out; their sheet may be shown. One photo:
 the first photo of a place of the ball screw set, one glue bead, and one photo of the rendered station. Figures:
 
 - sharpness: mean absolute Laplacian of samples over that of photos; goal 0.95 to 1.05
@@ -16,7 +17,7 @@ the first photo of a place of the ball screw set, one glue bead, and one photo o
 Distances are root mean squares at 32 px on the short side.
 
 Usage: python benchmarks/patch_diffusion_views.py GLUE SCREW [--size PX] [--samples N] [--slow-samples N]
-       [--sets views|one|all] [--methods NAME ...] [--sheets FOLDER] [--json]
+       [--sets views|rendered|one|all] [--methods NAME ...] [--sheets FOLDER] [--json]
        [--swap]
        GLUE and SCREW are the folders of the two sets; --sheets writes a picture of the samples of each set and method.
        --swap draws from the blocks that are else held out, on which no setting was chosen.
@@ -52,7 +53,7 @@ METHODS = ("patch_diffusion", "warp", "gpnn", "gpdm")
 SLOW = ("gpnn", "gpdm")
 BLOCK = 8
 SCREW_PLACE, SCREW_CROP = "305000_090", (340, 0, 800, 460)
-GLUE_PHOTO, STATION_SEED = 20, 1
+GLUE_PHOTO, STATION_SEED, RENDERED = 20, 1, 40
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,17 @@ def read(files: list[Path], size: int, crop: tuple[int, int, int, int] | None = 
 def photo_sets(glue: Path, screw: Path, size: int, wanted: str, swap: bool) -> list[PhotoSet]:
     files = sorted(glue.rglob("Good/**/*.png"))
     sets = []
-    if wanted != "one":
+    if wanted in ("views", "all"):
         photos = read(files, size)
         in_training = torch.tensor([number // BLOCK % 2 == int(swap) for number in range(len(files))])
         name = "glue bead, views" + (" (swapped)" if swap else "")
         sets.append(PhotoSet(name, photos[in_training], photos[~in_training]))
-    if wanted != "views":
+    if wanted in ("rendered", "all"):
+        with TemporaryDirectory() as folder:
+            views = render_station(Path(folder), 2 * RENDERED, STATION_SEED, size, size, preset="glue")
+            photos = read(list(views), size)
+            sets.append(PhotoSet("rendered glue bead, views", photos[:RENDERED], photos[RENDERED:]))
+    if wanted in ("one", "all"):
         of_screw = sorted((screw / "data").glob(f"*_{SCREW_PLACE}_crop_2.jpg"))[:1]
         sets.append(PhotoSet("ball screw, 1 photo", read(of_screw, size, SCREW_CROP), None))
         sets.append(PhotoSet("glue bead, 1 photo", read(files[GLUE_PHOTO : GLUE_PHOTO + 1], size), None))
@@ -168,7 +174,7 @@ def main() -> None:
     options.add_argument("--size", type=int, default=256)
     options.add_argument("--samples", type=int, default=50)
     options.add_argument("--slow-samples", type=int, default=4, help="of gpnn and gpdm")
-    options.add_argument("--sets", choices=("views", "one", "all"), default="all")
+    options.add_argument("--sets", choices=("views", "rendered", "one", "all"), default="all")
     options.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     options.add_argument("--swap", action="store_true")
     options.add_argument("--sheets", type=Path)
