@@ -12,7 +12,7 @@ losses (tests compare a finer one with a plain loop). Then each scale of each is
 because the allocator setting holds for a whole process; the processes take turns, so that a busy machine slows both.
 The full run is the sum over the scales of 2000 iterations each; it is computed, not run.
 
-Usage: python benchmarks/singan_training.py [--scales 0-3] [--rounds 3] [--iterations 3] [--compiled] [--json]
+Usage: python benchmarks/singan_training.py [--scales 0-3] [--rounds 3] [--iterations 3] [--compiled] [--fast] [--json]
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ FACTOR = (25 / 187) ** (1 / 8)
 ITERATIONS_A_SCALE = 2000
 WAYS = ("fp32", "bf16")
 COMPILED = ("fp32 compiled", "bf16 compiled")
+FAST = ("fp32 fast", "bf16 fast")
 LOSS_TOLERANCE = 3e-3  # Adam's first steps divide a gradient by its own size, so that rounding of small ones shows
 
 Draw = Callable[..., Tensor]
@@ -221,7 +222,7 @@ def photo() -> Tensor:
 def ours(scale: int, way: str, tuned: bool) -> tuple[Singan, Callable[[], dict[str, float]]]:
     """Our generator, one iteration before `scale`, and an iteration as the training loop calls it."""
     runtime = start_runtime("cpu", precision=way.split()[0], tuned=tuned)
-    model, image = Singan(SinganSettings(), SPEC, seed=0), photo()
+    model, image = Singan(SinganSettings(fast=way in FAST), SPEC, seed=0), photo()
     assert model.sizes == SIZES
     model.to(runtime.device, runtime.memory_format)
     model.prepare(image)
@@ -338,6 +339,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="time compiled=true too (a minute more a process)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--fast", action="store_true", help="time fast=true too: other maths, and no early stop here")
     words = parser.parse_args()
     if words.worker:
         who, scale, iterations = words.worker
@@ -346,7 +348,7 @@ def main() -> None:
     first, _, last = words.scales.partition("-")
     scales = range(int(first), int(last or first) + 1)
     difference = check_equal_maths()
-    ways = WAYS + COMPILED if words.compiled else WAYS
+    ways = WAYS + (COMPILED if words.compiled else ()) + (FAST if words.fast else ())
     rows = measure(scales, words.rounds, words.iterations, ways)
     totals, machine = add_up(rows, scales, ways), hardware(torch.get_num_threads())
     if words.json:
