@@ -33,6 +33,25 @@ def test_a_value_out_of_range_is_refused_with_the_range_and_the_default() -> Non
     assert "default is 0.5" in caught.value.do
 
 
+class Kitchen(Settings):
+    oven: Oven = Oven(minutes=5)
+    spare: Oven | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "do"),
+    [
+        ({"oven": {"minutes": "x"}}, "Give oven.minutes an allowed value (the default is 5)."),
+        ({"oven": 3}, "Give oven an allowed value."),
+        ({"spare": {"heat": 7}}, "Give spare.heat an allowed value."),
+    ],
+)
+def test_a_value_in_a_section_is_refused_with_its_own_default(values: dict[str, Any], do: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_settings(Kitchen, values, "the kitchen")
+    assert caught.value.do == do
+
+
 class Bakery(Settings):
     shelves: tuple[int, ...] = Field((0,), min_length=1)
     flour: Literal["wheat", "rye", "spelt"] = "wheat"

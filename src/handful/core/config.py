@@ -56,7 +56,7 @@ def _explain(settings_class: type[BaseModel], error: ValidationError, where: str
         return UserError(f"{where} has no setting '{name}'.", allowed, do)
     if first["type"] == "missing":
         return UserError(f"{where} lacks '{name}'.", f"It needs: {', '.join(known)}.", f"Add {name} = ...")
-    default = _default_text(settings_class, str(first["loc"][0]) if first["loc"] else "")
+    default = _default_text(settings_class, first["loc"])
     near = _nearest_literal(first)
     return UserError(
         f"{where}: {_place(first['loc']) or 'the settings'} is {first['input']!r}.",
@@ -107,9 +107,15 @@ def _nearest_literal(failure: ErrorDetails) -> str | None:
     return nearest_name(failure["input"], re.findall(r"'([^']*)'", failure["ctx"]["expected"]))
 
 
-def _default_text(settings_class: type[BaseModel], name: str) -> str:
-    field = settings_class.model_fields.get(name)
-    return f" (the default is {field.default!r})" if field is not None and not field.is_required() else ""
+def _default_text(settings_class: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """' (the default is 3.0)'; nothing where there is none, or where it only means that nothing is set."""
+    field = settings_class.model_fields.get(str(location[0])) if location else None
+    if field is None or field.is_required():
+        return ""
+    default = field.default
+    for part in location[1:]:
+        default = getattr(default, str(part), None) if isinstance(default, BaseModel) else default
+    return "" if default is None or isinstance(default, BaseModel) else f" (the default is {default!r})"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
