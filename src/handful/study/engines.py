@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from handful.core.artifacts import RunManifest
 from handful.core.cores import pin
 from handful.core.errors import UserError
+from handful.core.pools import process_pool
 from handful.core.progress import Event, Listener, ignore, labelled
 from handful.study.cells import Cell
 
@@ -76,29 +77,21 @@ def _side_by_side(
     places = context.Queue()
     for place in range(jobs):
         places.put(place)
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, context, initializer=_start_process, initargs=(places, mouths))
-    try:
-        waiting: dict[Future[RunManifest], Cell] = {pool.submit(_run_here, work, cell): cell for cell in cells}
-        for mouth in mouths:
-            mouth.close()  # the processes have them: a pipe whose process was killed now has an end
-        while waiting:
-            ended, _ = wait(waiting, timeout=_LISTEN_EVERY_S, return_when=FIRST_COMPLETED)
-            for ear in ears:  # after the look at what has ended: all that such a cell said lies in its pipe
-                for event in _heard(ear):
-                    listener(event)
-            for future in ended:
-                yield waiting.pop(future), _outcome(future, jobs)
-    except BaseException:
-        workers = set(multiprocessing.active_children()) - others
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in workers:
-            process.terminate()
-        raise
-    finally:
-        for end in (*ears, *mouths):
-            end.close()
-    pool.shutdown()
+    with process_pool(jobs, context, _start_process, (places, mouths)) as pool:
+        try:
+            waiting: dict[Future[RunManifest], Cell] = {pool.submit(_run_here, work, cell): cell for cell in cells}
+            for mouth in mouths:
+                mouth.close()  # the processes have them: a pipe whose process was killed now has an end
+            while waiting:
+                ended, _ = wait(waiting, timeout=_LISTEN_EVERY_S, return_when=FIRST_COMPLETED)
+                for ear in ears:  # after the look at what has ended: all that such a cell said lies in its pipe
+                    for event in _heard(ear):
+                        listener(event)
+                for future in ended:
+                    yield waiting.pop(future), _outcome(future, jobs)
+        finally:
+            for end in (*ears, *mouths):
+                end.close()
 
 
 def _heard(ear: Connection) -> Iterator[Event]:

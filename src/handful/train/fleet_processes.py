@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.context import BaseContext
@@ -16,6 +16,7 @@ from types import ModuleType
 from handful.core.artifacts import RunManifest
 from handful.core.cores import cores_here
 from handful.core.errors import UserError
+from handful.core.pools import process_pool
 from handful.train.fleet_members import Member
 from handful.train.fleet_worker import TrainRun, start, train_member
 
@@ -64,9 +65,7 @@ def train_members(
             progress.losses = event.get("losses", progress.losses)
             hear(progress)
 
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, context, initializer=start, initargs=(places, events, processes))
-    try:
+    with process_pool(processes, context, start, (places, events, processes)) as pool:
         with _no_main_module():
             waiting: dict[Future[RunManifest], int] = {
                 pool.submit(train_member, member, train_run): member.index for member in members
@@ -78,13 +77,6 @@ def train_members(
                 done[index] = _result(future, processes)
                 progress.shares[index], progress.steps[index] = 1.0, done[index].steps
             listen()
-    except BaseException:
-        workers = set(multiprocessing.active_children()) - others
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in workers:
-            process.terminate()
-        raise
-    pool.shutdown()
     listen()
     return [done[member.index] for member in members]
 
