@@ -46,14 +46,12 @@ from handful.generators.layers import fused_adam
 from handful.generators.singan_parts.fleet import mean_cost, stage_due
 from handful.generators.singan_parts.fleet_generator import FleetGenerator
 from handful.generators.singan_parts.pyramid import resize
-from handful.generators.singan_parts.scale import update_critic
+from handful.generators.singan_parts.scale import LATE, LATE_RATE, MAPS_KEPT, update_critic
 
 FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
 )
 
-_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a stage
-_MAPS_KEPT = 60  # float32 maps of the finest size and full width that an iteration holds at its peak
 
 Draw = Callable[[Sequence[Tensor], Sequence[tuple[int, int]]], Tensor]
 """What a growing generator does: noises and sizes of its stages -> images."""
@@ -206,7 +204,7 @@ class Consingan(FleetGenerator[Scene]):
     def _set_rates(self, stage: int, clock: Clock) -> None:
         """Each part's learning rate; those that do not learn are spared their gradients."""
         settings, share = self.settings, stage_due(clock, len(self.fleet.photos), self.costs)[1]
-        rate = settings.learning_rate * (_DROP if share >= _DROP_AT else 1.0)
+        rate = settings.learning_rate * (LATE_RATE if share >= LATE else 1.0)
         shares = part_rates(stage, len(self.sizes), settings.trained_together, settings.older_rate)
         for group, part_share in zip(self.generator_optimiser.param_groups, shares, strict=True):
             group["lr"] = rate * part_share
@@ -219,7 +217,7 @@ class Consingan(FleetGenerator[Scene]):
         members, stages = len(self.fleet.photos), len(self.sizes)
         return Growth(
             cost=mean_cost(self.costs, timed) / self.costs[0],
-            most_step_bytes=4 * _MAPS_KEPT * math.prod(self.sizes[-1]) * self.settings.width,
+            most_step_bytes=4 * MAPS_KEPT * math.prod(self.sizes[-1]) * self.settings.width,
             words=f"it trains {members} photo(s) x {stages} stage(s), each photo by itself; shorter: a budget of time "
             "(--budget 10min), fewer photos, or --set max_size=",
         )

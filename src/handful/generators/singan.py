@@ -48,6 +48,9 @@ from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import pyramid_sizes, resize
 from handful.generators.singan_parts.scale import (
     EAGER,
+    LATE,
+    LATE_RATE,
+    MAPS_KEPT,
     RECEPTIVE_FIELD_PX,
     Draw,
     ScaleCritic,
@@ -62,8 +65,6 @@ FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
 )
 
-_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate, within a scale
-_MAPS_KEPT = 60  # float32 maps of a scale's width and size that one update of the critic holds at its peak
 _FAST = {"penalty_every": 3, "redraw": False, "most_width": 64, "stop_early": True}
 
 
@@ -172,7 +173,7 @@ class Singan(FleetGenerator[Scene]):
         scene, settings, position = self.look(), self.settings, self.position
         for optimiser in (self.generator_optimiser, self.critic_optimiser):
             for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * (_DROP if self._in_tail(clock) else 1.0)
+                group["lr"] = settings.learning_rate * (LATE_RATE if self._in_tail(clock) else 1.0)
         losses = iterate(
             scene,
             self.generators[scene.scales.last],
@@ -194,7 +195,7 @@ class Singan(FleetGenerator[Scene]):
         most_px = max(rows * columns * width for (rows, columns), width in zip(self.sizes, self.widths, strict=True))
         return Growth(
             cost=mean_cost(self.costs, timed) / self.costs[0],
-            most_step_bytes=4 * _MAPS_KEPT * most_px,
+            most_step_bytes=4 * MAPS_KEPT * most_px,
             words=f"it trains {members} photo(s) x {scales} scale(s), each by itself; shorter: a budget of time "
             "(--budget 10min), fewer photos, or --set fast=true",
         )
@@ -218,8 +219,8 @@ class Singan(FleetGenerator[Scene]):
         """Whether the present stage learns at the reduced rate."""
         members, position = len(self.fleet.photos), self.position
         if not self.settings.stop_early:
-            return stage_due(clock, members, self.costs)[1] >= _DROP_AT
-        return position.levelled_at > 0 or share_used(position, clock, members, self.costs) >= _DROP_AT
+            return stage_due(clock, members, self.costs)[1] >= LATE
+        return position.levelled_at > 0 or share_used(position, clock, members, self.costs) >= LATE
 
     def begin(self, member: int, level: int) -> None:
         """Copies from the scale below where widths match, else fresh networks."""

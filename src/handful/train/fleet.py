@@ -31,7 +31,7 @@ from handful.generators.restore import build_generator, weights_sha256
 from handful.train.alarms import CollapseWatch, mean_distance
 from handful.train.augment import build_augment
 from handful.train.budget import Budget, resolve_budget
-from handful.train.fleet_members import MEMBERS, plan_members
+from handful.train.fleet_members import MEMBERS, Member, plan_members
 from handful.train.fleet_processes import Progress, train_members
 from handful.train.fleet_worker import TrainRun
 from handful.train.forecast import Forecast, forecast_training, free_memory_bytes
@@ -79,76 +79,99 @@ def train_fleet(
     Where a photo's training was ended by an alarm, the run ends with that photo's last good checkpoint and the
     photos before it, as it would in turn.
     """
-    build = partial(build_generator, run.generator, run.generator_settings, source.spec, run.seed)
-    budget = resolve_budget(settings.budget, settings.batch, len(source.photos))
-    resumed = (folder.root / MEMBERS).exists()
-    log = EventLog(folder.events, keep_through_step=sys.maxsize if resumed else None)
-    with contextlib.closing(log):
-        standing, last_said = Standing(), -math.inf
-
-        def say(event: str, words: str, **values: Any) -> None:
-            entry = {"event": event, "name": run.run_id, "step": standing.step, **values, "words": words}
-            log(entry)
-            listener(entry)
-
-        how = f"{len(source.photos)} photo(s), {settings.budget}, {runtime.precision}, {processes} processes"
-        say("start", f"{run.run_id} {'goes on' if resumed else 'starts'}: {how}", resumed=resumed)
-        if settings.forecast and not resumed:
-            forecast = _forecast(build, source, settings, budget, runtime, run.seed)
-            processes = min(processes, _most_processes(forecast))
-            forecast = forecast.shared_out(processes, budget)
-            say("forecast", f"{run.run_id}: {forecast.words()}", **asdict(forecast))
-
-        def say_step(progress: Progress) -> None:
-            share = sum(progress.shares.values()) / len(source.photos)
-            done = sum(used >= 1 for used in progress.shares.values())
-            words = f"{run.run_id}: step {standing.step:,}, {done} of {len(source.photos)} photos done"
-            say("step", words, progress=share, images=standing.images, losses=progress.losses)
-
-        def hear(progress: Progress) -> None:
-            nonlocal last_said
-            standing.step = sum(progress.steps.values())
-            standing.images = standing.step * settings.batch
-            if time.perf_counter() - last_said >= _SAY_EVERY_S and progress.losses:
-                last_said = time.perf_counter()
-                say_step(progress)
-
-        members = plan_members(run, folder, source, settings, facts, budget, processes)
+    fleet = _Fleet(run, folder, source, settings, runtime, listener)
+    with contextlib.closing(fleet.log):
+        processes = fleet.start(processes)
+        members = plan_members(run, folder, source, settings, facts, fleet.budget, processes)
         progress = Progress()
-        runs = train_members(members, train_run, processes, progress, hear)
-        hear(progress)
+        runs = train_members(members, train_run, processes, progress, fleet.hear)
+        fleet.hear(progress)
+        fleet.standing.seconds = sum(one.seconds for one in runs) / processes
+        learner = fleet.join(members, runs)
+        alarms = fleet.judge(learner, runs)
+        status = "stopped" if any(one.status == "stopped" for one in runs) else "finished"
+        return fleet.end(learner, alarms, status, progress)
 
-        # Join: up to the first photo whose training an alarm ended
+
+class _Fleet:
+    """One training of a fleet: what is said of it, and what its members' results become."""
+
+    def __init__(
+        self, run: RunManifest, folder: RunFolder, source: TrainingSet, settings: TrainSettings, runtime: Runtime,
+        listener: Listener,
+    ) -> None:  # fmt: skip
+        self.run, self.folder, self.source, self.settings, self.runtime = run, folder, source, settings, runtime
+        self.build = partial(build_generator, run.generator, run.generator_settings, source.spec, run.seed)
+        self.budget = resolve_budget(settings.budget, settings.batch, len(source.photos))
+        self.resumed = (folder.root / MEMBERS).exists()
+        self.log = EventLog(folder.events, keep_through_step=sys.maxsize if self.resumed else None)
+        self.standing, self._listener, self._last_said = Standing(), listener, -math.inf
+
+    def say(self, event: str, words: str, **values: Any) -> None:
+        """`words` follow the run's name; none are given where there is nothing to read."""
+        name = self.run.run_id
+        entry = {"event": event, "name": name, "step": self.standing.step, **values, "words": words and name + words}
+        self.log(entry)
+        self._listener(entry)
+
+    def start(self, processes: int) -> int:
+        """Says what begins, and forecasts it; as many processes as memory has room for."""
+        settings = self.settings
+        how = f"{len(self.source.photos)} photo(s), {settings.budget}, {self.runtime.precision}, {processes} processes"
+        self.say("start", f" {'goes on' if self.resumed else 'starts'}: {how}", resumed=self.resumed)
+        if settings.forecast and not self.resumed:
+            forecast = _forecast(self.build, self.source, settings, self.budget, self.runtime, self.run.seed)
+            processes = min(processes, _most_processes(forecast))
+            forecast = forecast.shared_out(processes, self.budget)
+            self.say("forecast", f": {forecast.words()}", **asdict(forecast))
+        return processes
+
+    def hear(self, progress: Progress) -> None:
+        """Says how far all members are together, once a second."""
+        self.standing.step = sum(progress.steps.values())
+        self.standing.images = self.standing.step * self.settings.batch
+        if time.perf_counter() - self._last_said >= _SAY_EVERY_S and progress.losses:
+            self._last_said = time.perf_counter()
+            self._say_step(progress)
+
+    def join(self, members: list[Member], runs: list[RunManifest]) -> Generator:
+        """One generator of all members, up to the first whose training an alarm ended."""
         last = next((index for index, one in enumerate(runs) if one.status == "stopped"), len(runs) - 1)
         states = [
             read_checkpoint(member.folder / str(one.checkpoint))[0]
             for member, one in zip(members[: last + 1], runs, strict=False)
         ]
-        learner = build()
-        learner.prepare(source.photos)
+        learner = self.build()
+        learner.prepare(self.source.photos)
         learner.join(states)
-        standing.seconds = sum(one.seconds for one in runs) / processes
-        alarms = list(_alarms_of(runs))
-        if settings.preview_images:
-            samples = learner.sample(range(settings.preview_images)).detach()
-            png = preview_png(samples, Path(run.generator).stem, run.run_id, run.source_type)
-            say("preview", "", file=folder.relative(folder.write_preview(standing.step, png)))
-            collapse = CollapseWatch(settings.collapse_threshold * mean_distance(source.photos))
+        return learner
+
+    def judge(self, learner: Generator, runs: list[RunManifest]) -> list[Alarm]:
+        """The alarms of all members, and of samples of the whole, which are kept as a preview."""
+        alarms, standing = list(_alarms_of(runs)), self.standing
+        if self.settings.preview_images:
+            samples = learner.sample(range(self.settings.preview_images)).detach()
+            png = preview_png(samples, Path(self.run.generator).stem, self.run.run_id, self.run.source_type)
+            self.say("preview", "", file=self.folder.relative(self.folder.write_preview(standing.step, png)))
+            collapse = CollapseWatch(self.settings.collapse_threshold * mean_distance(self.source.photos))
             if collapse.judge(samples, standing.images, 1.0) == "alike":
                 words = f"At step {standing.step:,}: {collapse.words()}."
                 alarms.append(Alarm(kind="collapse", step=standing.step, words=words))
         for alarm in alarms:
-            say("alarm", f"{run.run_id}: {alarm.words}", kind=alarm.kind)
+            self.say("alarm", f": {alarm.words}", kind=alarm.kind)
         standing.alarms = [alarm.model_dump() for alarm in alarms]
+        return alarms
+
+    def end(self, learner: Generator, alarms: list[Alarm], status: str, progress: Progress) -> RunManifest:
+        """Writes the checkpoint of the whole; the last manifest."""
+        standing, folder = self.standing, self.folder
         path = folder.checkpoint(standing.step)
         modules = {name: module.state_dict() for name, module in learner.modules().items()}
         write_checkpoint(path, modules, asdict(standing))
-        say("checkpoint", "", file=folder.relative(path))
-        status = "stopped" if any(one.status == "stopped" for one in runs) else "finished"
-        say_step(progress)
-        words = f"{run.run_id}: {status} at step {standing.step:,} after {standing.seconds:,.0f} s"
-        say("end", words, status=status)
-        return run.model_copy(
+        self.say("checkpoint", "", file=folder.relative(path))
+        self._say_step(progress)
+        self.say("end", f": {status} at step {standing.step:,} after {standing.seconds:,.0f} s", status=status)
+        return self.run.model_copy(
             update={
                 "status": status,
                 "alarms": tuple(alarms),
@@ -159,6 +182,13 @@ def train_fleet(
                 "weights_sha256": weights_sha256(learner, modules),
             }
         )
+
+    def _say_step(self, progress: Progress) -> None:
+        photos, standing = len(self.source.photos), self.standing
+        share = sum(progress.shares.values()) / photos
+        done = sum(used >= 1 for used in progress.shares.values())
+        words = f": step {standing.step:,}, {done} of {photos} photos done"
+        self.say("step", words, progress=share, images=standing.images, losses=progress.losses)
 
 
 def _forecast(

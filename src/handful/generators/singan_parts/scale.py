@@ -17,6 +17,10 @@ from handful.generators.singan_parts.pyramid import resize
 
 BLOCKS = 5
 RECEPTIVE_FIELD_PX = 2 * BLOCKS + 1
+LATE, LATE_RATE = 0.8, 0.1
+"""Share of a scale's training from which the learning rate is so many times itself, as in the authors' code."""
+MAPS_KEPT = 60
+"""Float32 maps, of a scale's size and width, that one update of the critic holds at its peak."""
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 """What a scale's generator does: (image plus noise, image) -> image, each (n, c, h, w)."""

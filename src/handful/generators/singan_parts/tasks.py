@@ -21,6 +21,8 @@ from handful.generators.layers import fused_adam
 from handful.generators.singan_parts.photo_scales import Scales
 from handful.generators.singan_parts.pyramid import resize
 from handful.generators.singan_parts.scale import (
+    LATE,
+    LATE_RATE,
     Draw,
     ScaleCritic,
     draw_up,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from handful.generators.singan import SinganSettings
 
 _STEP_FACTOR = 2 ** (1 / 3)  # the authors enlarge four times in six steps
-_DROP_AT, _DROP = 0.8, 0.1  # of the learning rate
 _BYTES = 4
 _MAPS_AT_ONCE, _IMAGES_AT_ONCE = 3, 6  # measured on a CPU: 2.1 to 2.4 maps, images included
 
@@ -164,7 +165,7 @@ def learn_colours(
         random = torch_stream(seed, "singan/colours", step)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * (_DROP if step >= _DROP_AT * steps else 1.0)
+                group["lr"] = settings.learning_rate * (LATE_RATE if step >= LATE * steps else 1.0)
         noise = scales.noise(scale, size, random)
         for _ in range(settings.critic_steps):
             noises = [scales.noise(below, scales.sizes[below], random) for below in range(scale)]
