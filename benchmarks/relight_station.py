@@ -7,7 +7,7 @@ second lamp, the room that metal mirrors); and with the direction of its lamp as
 light that was fitted or stated as the truth is from its own; PSNR in 8-bit grey levels against the noiseless
 rendering, of the whole picture and of the bead.
 
-    python benchmarks/relight_station.py [--photos 6] [--seed 5]
+    python benchmarks/relight_station.py [--photos 6] [--seed 5] [--picture FILE]
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import argparse
 import dataclasses
 import itertools
 import statistics
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from relight_accuracy import peak_ratio_db
 from torch import Tensor
 
@@ -92,14 +94,31 @@ class Photo:
         return shown, fit_light(shown, *stated)
 
 
+def save_picture(path: Path, photo: Photo, turn: tuple[int, int]) -> None:
+    """The photo and the truth under another lamp; below, relit as if matt and with rig and lamp stated."""
+    pictures = [photo.codes, photo.under(*turn)]
+    for known in ("as if matt", "rig and lamp stated"):
+        scene, light = photo.seen(known, by_mask=False)
+        change = Change((light.azimuth_deg + turn[0]) % 360, light.elevation_deg + turn[1])
+        pictures.append(expose(Relighter(scene, light).relight(change), Camera()))
+    rows = [torch.cat(pictures[start : start + 2], 2)[0] for start in (0, 2)]
+    Image.fromarray(torch.cat(rows).clamp(0, 255).to(torch.uint8).numpy()).save(path)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--photos", type=int, default=6)
     arguments.add_argument("--seed", type=int, default=5)
+    arguments.add_argument(
+        "--picture", type=Path, help="only draw the second photo, relit by 30 degrees, into this file"
+    )
     told = arguments.parse_args()
     photos, seed = told.photos, told.seed
     torch.set_num_threads(1)
     part = Part(preset("seam"), seed, WIDTH, HEIGHT)
+    if told.picture is not None:
+        save_picture(told.picture, Photo(part, seed, 1), (30, 0))
+        return
     whole: dict[tuple[str, tuple[int, int]], list[float]] = {}
     bead: dict[tuple[str, tuple[int, int]], list[float]] = {}
     off: dict[str, list[tuple[float, float]]] = {}

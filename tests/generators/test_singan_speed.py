@@ -108,7 +108,7 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_fast_is_a_set_of_settings_that_may_be_given_otherwise() -> None:
     fast = SinganSettings.model_validate({"fast": "true", "penalty_every": 2})
-    assert (fast.penalty_every, fast.redraw, fast.most_width, fast.stop_early) == (2, False, 64, True)
+    assert (fast.penalty_every, fast.redraw, fast.most_width, fast.stop_early) == (2, False, 32, True)
     assert SinganSettings.model_validate(fast.model_dump()) == fast
     plain = SinganSettings()
     assert (plain.penalty_every, plain.redraw, plain.most_width, plain.stop_early) == (1, True, 128, False)

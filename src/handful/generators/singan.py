@@ -65,7 +65,7 @@ FACTS = Facts(
     least_photos=1, least_side_px=25, trains=True, source_type="trainedAlgorithmicMedia", one_photo_at_a_time=True
 )
 
-_FAST = {"penalty_every": 3, "redraw": False, "most_width": 64, "stop_early": True}
+_FAST = {"redraw": False, "most_width": 32, "stop_early": True}
 
 
 class SinganSettings(Settings):
@@ -103,8 +103,7 @@ class SinganSettings(Settings):
     compiled: bool = False
     """Ours: compile the networks before training; equal maths, worth it for long runs on CPUs with matrix units."""
     fast: bool = False
-    """Ours: other maths for less time. Where they are not given, penalty_every is 3, redraw false, most_width 64 and
-    stop_early true."""
+    """Ours: other maths for less time. Where they are not given, redraw is false, most_width 32 and stop_early true."""
     penalty_every: int = Field(1, ge=1, le=100)
     """Ours: the critic's steps from one with a gradient penalty, taken so many times, to the next."""
     redraw: bool = True
