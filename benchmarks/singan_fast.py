@@ -4,7 +4,7 @@ Photos of the rendered station, shrunk; each cell is one photo, one seed, one wa
 parts of it or of what it once was by themselves (`lazy` penalty, `cached` fakes, `early` stop), and `consingan`, the
 variant that grows one generator, with as many stages, iterations a stage and channels. Two sizes: `small` (64x48, three
 scales of 16 channels, where the cap on the width changes nothing), and `wide` (92x69, the authors' widths and scale
-factor: five scales of 32 channels, the last of 64, which `fast` caps at 32; `fast` in bf16 there, as training does by
+factor: four scales of 32 channels and two of 64, which `fast` caps at 32; `fast` in bf16 there, as training does by
 itself). Every cell is trained with one thread (its time is that of the core, so that a busy machine counts less), then
 draws samples from the coarsest scale (N) and from the next (N-1). The score is the mean over samples of the
 single-image Frechet distance to the cell's photo, at 64 channels (192 where the image has the places), as the score
