@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 from score_folders import write_dataset, write_images, write_samples
 
 from handful.core.artifacts import Score, ScoreCard
 from handful.core.errors import UserError
-from handful.core.images import pixels_sha256
+from handful.core.images import pixels_sha256, unit_to_grey
 from handful.features.image_set import ImageSet
 from handful.report.verdict import judge
 from handful.scores import gate
@@ -19,6 +21,7 @@ from handful.scores.alike import Photos, keep_detail
 from handful.scores.base import ImageSets
 from handful.scores.judge_copies import GateReport, gate_samples
 from handful.scores.planted import KINDS, SHIFT_SHARE, plant
+from handful.scores.recompressed import QUALITIES, compress, recompressed
 
 SIDE_PX = 48
 
@@ -58,7 +61,7 @@ def sets(samples: np.ndarray) -> ImageSets:
 
 @pytest.fixture(scope="module")
 def looked_for() -> Photos:
-    return Photos(TRAINING, SHIFT_SHARE, 255.0)
+    return Photos(TRAINING, SHIFT_SHARE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,6 +87,26 @@ def test_detail_is_what_two_gaussians_leave(masked: bool) -> None:
     fine, slow = (blurred(photo * weight, sigma) / np.maximum(blurred(weight, sigma), 1e-3) for sigma in (2, 8))
     wanted = fine - slow - (fine - slow).mean()
     assert np.allclose(keep_detail(TRAINING[:1], usable)[0], wanted, atol=1e-2)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_photo_is_compressed_as_its_copy_was(quality: int) -> None:
+    """Moved, mirrored, darker, on blocks that do not fit the width, and cut: only the gain has to be found."""
+    photo = TRAINING[0][:, :45]
+    copy = compress(np.rint(0.83 * photo[5:, ::-1]), quality)
+    frame = np.concatenate([copy, np.full((5, 45), 90, np.float32)])
+    place = (slice(0, 40), slice(0, 45))
+    found = recompressed(frame[:, ::-1], True, photo[5:45], place, np.ones((40, 45), np.bool_))
+    assert np.abs(found - frame[:, ::-1][place]).mean() < 0.15 < np.abs(0.83 * photo[5:45] - frame[:40, ::-1]).mean()
+
+
+@pytest.mark.parametrize("quality", [50, 75])
+def test_a_recompressed_copy_in_colour_is_known(quality: int, looked_for: Photos) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(TRAINING[2].astype(np.uint8)).convert("RGB").save(buffer, "JPEG", quality=quality)
+    colour = np.moveaxis(np.asarray(Image.open(buffer), np.float32), -1, 0)
+    (match,) = looked_for.match(unit_to_grey(colour / 127.5 - 1) * 127.5 + 127.5)
+    assert match.photo == 2 and match.likeness > 0.99
 
 
 def test_shift_and_mirror_are_named(looked_for: Photos) -> None:
@@ -114,27 +137,27 @@ def two_ways(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("count", [5, 12])
-def test_likeness_is_the_mean_of_two_partial_correlations(count: int) -> None:
+def test_likeness_is_the_mean_of_two_partial_correlations_with_the_photo_as_it_is_or_recompressed(count: int) -> None:
     photos, alike = two_ways(count)
-    (match,) = Photos(photos, SHIFT_SHARE, 255.0).match(alike[3:4])
+    (match,) = Photos(photos, SHIFT_SHARE).match(alike[3:4])
     assert (match.photo, match.down_px, match.right_px, match.mirrored) == (3, 0, 0, False)
     others = np.delete(photos, 3, axis=0)
     usable = (alike[3] > 255 * 0.004) & (alike[3] < 255 * 0.996)
     image, photo, mean = (
         keep_detail(one[None], usable)[0][usable].astype(np.float64) for one in (alike[3], photos[3], others.mean(0))
     )
+    (again,) = keep_detail(recompressed(alike[3], False, photos[3], np.s_[:, :], usable)[None], usable)
     detail = keep_detail(others)[:, usable].astype(np.float64)
     axes = np.linalg.svd(detail - detail.mean(0), full_matrices=False)[2][:2]
 
-    def partial(*held: np.ndarray) -> float:
+    def partial(photo: np.ndarray, *held: np.ndarray) -> float:
         design = np.stack([np.ones_like(image), *held], axis=1)
         left = [one - design @ np.linalg.lstsq(design, one, rcond=None)[0] for one in (image, photo)]
         return float(np.arctanh(np.corrcoef(*left)[0, 1]))
 
-    answers = [partial(mean)]
-    if count == 12:  # 4 others do not show how they differ
-        answers.append(partial(mean, *axes))
-    assert match.likeness == pytest.approx(np.tanh(np.mean(answers)), abs=1e-5)
+    ways = [(mean,), (mean, *axes)] if count == 12 else [(mean,)]  # 4 others do not show how they differ
+    answers = [np.mean([partial(one, *held) for held in ways]) for one in (photo, again[usable].astype(np.float64))]
+    assert match.likeness == pytest.approx(np.tanh(max(answers)), abs=1e-5)
 
 
 def test_the_share_and_the_verdicts_are_those_of_what_was_planted() -> None:
@@ -197,9 +220,10 @@ def test_what_honest_photos_are_expected_to_show_is_allowed() -> None:
 
 
 def test_photos_too_alike_to_tell_copies_from_are_said() -> None:
-    alike = np.repeat(TRAINING[:1], 10, 0) + np.random.default_rng(0).normal(size=(10, SIDE_PX, SIDE_PX))
+    grain = 0.2 * np.random.default_rng(0).normal(size=(10, SIDE_PX, SIDE_PX))  # of few pixels, lost in a darker copy
+    alike = np.repeat(TRAINING[:1], 10, 0) + grain
     alike = np.clip(alike, 0, 255).round().astype(np.float32)
-    photos = Photos(alike, SHIFT_SHARE, 255.0)
+    photos = Photos(alike, SHIFT_SHARE)
     calibration = gate.calibrate(photos, alike, np.arange(10), alike[:0])
     assert min(calibration.caught.values()) < 0.99
     assert "less than 99 %" in gate.warnings(calibration)[0]
@@ -247,7 +271,7 @@ def test_how_many_honest_photos_lie_beyond_the_limit_is_foretold_by_how_their_li
 
 def test_two_photos_of_one_group_and_one_more_are_calibrated_without_a_hole() -> None:
     photos, owners = TRAINING[:3], np.array([0, 0, 1])
-    found = gate.calibrate(Photos(photos, SHIFT_SHARE, 255), photos, owners, HELDOUT[:0])
+    found = gate.calibrate(Photos(photos, SHIFT_SHARE), photos, owners, HELDOUT[:0])
     assert found.honest == 1, "only the third has two others to be held against"
     assert np.isfinite([found.near_limit, found.copy_limit, found.allowed_share]).all()
 
@@ -259,6 +283,6 @@ def test_a_copy_that_is_half_saturated_is_found_in_its_place() -> None:
     photos = np.clip(215 + 20 * slow / slow.std() + 3 * fine / fine.std(), 0, 255).round().astype(np.float32)
     copies = plant(photos, "brighter")
     assert (copies == 255).mean() > 0.4
-    found = Photos(photos, SHIFT_SHARE, 255).match(copies)
+    found = Photos(photos, SHIFT_SHARE).match(copies)
     assert [(match.photo, match.down_px, match.right_px) for match in found] == [(row, 0, 0) for row in range(12)]
     assert min(match.likeness for match in found) > 0.9

@@ -5,7 +5,8 @@ by light, by the product, and by the camera's noise, which no two have in common
 taken out, slow light and the finest grain (which JPEG destroys) are filtered off, and what is left is correlated. A
 correlation does not see gain or offset, and what is saturated is left out. Photos of a fixed view differ mostly in a
 few ways (where the part lies, the light), and some are alike in them by chance; so the same is asked again with the two
-main ways in which the others differ taken out as well. Both answers count equally: they err on different photos.
+main ways in which the others differ taken out as well. Both answers count equally: they err on different photos. A
+copy that was compressed is compared with the photo compressed likewise, too: the more alike of the two counts.
 
 Candidates come from correlations of the middle of each image with all photos, by FFT, at reduced resolution where
 images are large; the best few are placed at full resolution and measured on the area where both images overlap.
@@ -25,16 +26,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
+from handful.scores.recompressed import recompressed
+
 Images = npt.NDArray[np.float32]
 Products = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Place = tuple[slice, slice]
 
 _SEARCHED_PX = 128
 """Long side at which all pairs are searched: at less, half a pixel of shift hides the right photo among the others."""
 _CANDIDATES = 10
 _FINE_PX, _SLOW_PX = 2.0, 8.0
 """Standard deviations of the two Gaussians. JPEG keeps what lies between them; slow light lies above."""
-_SATURATED_SHARE = 0.004
+_LOW, _HIGH = 1.0, 254.0
+"""Beyond these a pixel is saturated."""
 _LEAST_USABLE = 0.1
 _MISLEADING_SHARE, _STEPS = 0.02, 4
 """From so large a saturated share on, a place is looked for again around the one that was found, in so many steps."""
@@ -49,7 +54,7 @@ class Match:
 
     likeness: float
     """Partial correlation, -1 to 1: in Fisher's z, the mean of that with the mean of the other photos held fixed, and
-    that with their two main differences held fixed too."""
+    that with their two main differences held fixed too; with the photo as it is, or recompressed where that is more."""
     photo: int
     down_px: int
     """By how much the image lies lower than the photo."""
@@ -73,8 +78,10 @@ class _Overlap:
     photo: Products
     others: Products
     """Their mean."""
-    there: tuple[slice, slice]
-    """The place in the photo."""
+    here: Place
+    """In the image, as it lies in the photo."""
+    there: Place
+    """In the photo."""
     usable: Flags
     """(h, w) of that place."""
 
@@ -82,14 +89,12 @@ class _Overlap:
 class Photos:
     """Photos (n, h, w), n >= 3, made ready to be looked for."""
 
-    def __init__(self, photos: Images, shift_share: float, top: float) -> None:
+    def __init__(self, photos: Images, shift_share: float) -> None:
         """Args:
-        photos: grey, of one size, on any scale.
+        photos: grey, of one size, on the scale 0 to 255.
         shift_share: the largest shift that is searched, as a share of the long side.
-            top: the largest value that a pixel can have.
         """
         self.photos = photos.astype(np.float32)
-        self.low, self.high = top * _SATURATED_SHARE, top * (1 - _SATURATED_SHARE)
         self.fine = keep_detail(self.photos)
         long_px = max(photos.shape[1:])
         self.reach_px = max(1, round(shift_share * long_px))
@@ -123,7 +128,7 @@ class Photos:
             if not skipped[photo]:
                 tried.append(self._verify(image, known, int(photo), int(place[0]), int(place[1]), bool(mirrored)))
         match = max(tried, key=lambda match: match.likeness)
-        clipped = float(((image <= self.low) | (image >= self.high)).mean())
+        clipped = float(((image <= _LOW) | (image >= _HIGH)).mean())
         match = self._refine(image, known, match) if clipped > _MISLEADING_SHARE else match
         return replace(match, likeness=self._likeness(image, known, match))
 
@@ -147,33 +152,42 @@ class Photos:
 
     def _likeness(self, image: Images, known: _Known, match: Match) -> float:
         """Of both answers, where there are photos enough for the second."""
-        others = known.rows[known.rows != match.photo]
-        if len(others) < _LEAST_OTHERS:
-            return match.likeness
         right = -match.right_px if match.mirrored else match.right_px
         overlap = self._overlap(image, known, match.photo, match.down_px, right, match.mirrored)
+        held = [overlap.others[None]]
+        others = known.rows[known.rows != match.photo]
+        if len(others) >= _LEAST_OTHERS:
+            held.append(np.concatenate([overlap.others[None], self._main_ways(others, overlap)]))
+        side = image[:, ::-1] if match.mirrored else image
+        part = self.photos[match.photo][overlap.there]
+        again = recompressed(side, match.mirrored, part, overlap.here, overlap.usable)
+        photos = (overlap.photo, _detail(again[None], overlap.usable)[0])
+        answers = np.array([[_partial(overlap.image, photo, one) for one in held] for photo in photos])
+        z = np.arctanh(np.clip(answers, -_LARGEST, _LARGEST)).mean(1)
+        return float(np.tanh(z.max()))
+
+    def _main_ways(self, others: npt.NDArray[np.intp], overlap: _Overlap) -> Products:
+        """(_MODES, pixels): principal components of the other photos there."""
         place = self.fine[others][:, *overlap.there]
         detail = place.reshape(len(place), -1) if overlap.usable.all() else place[:, overlap.usable]
         detail = detail - detail.mean(0)
         detail -= detail.mean(1, keepdims=True)
         _, turns = np.linalg.eigh(detail @ detail.T)
-        held = np.concatenate([overlap.others[None], turns[:, -_MODES:].T @ detail])
-        both = np.clip([match.likeness, _partial(overlap.image, overlap.photo, held)], -_LARGEST, _LARGEST)
-        return float(np.tanh(np.arctanh(both).mean()))
+        ways: Products = turns[:, -_MODES:].T @ detail
+        return ways
 
     def _overlap(self, image: Images, known: _Known, photo: int, down: int, right: int, mirrored: bool) -> _Overlap:
         """Of the unfiltered image with one photo: filtered anew where they overlap and nothing is saturated."""
         side = image[:, ::-1] if mirrored else image
         rows, columns = _shared(down, image.shape[0]), _shared(right, image.shape[1])
         others = (known.sum - self.photos[photo]) / (len(known.rows) - 1)
-        seen, there = side[rows[0], columns[0]], (rows[1], columns[1])
-        usable = (seen > self.low) & (seen < self.high)
+        here, there = zip(rows, columns, strict=True)
+        seen = side[here]
+        usable = (seen > _LOW) & (seen < _HIGH)
         if usable.mean() < _LEAST_USABLE:
             usable = np.ones_like(usable)
-        parts = keep_detail(np.stack([seen, self.photos[photo][there], others[there]]), usable)
-        detail = parts[:, usable].astype(np.float64)
-        detail -= detail.mean(1, keepdims=True)
-        return _Overlap(detail[0], detail[1], detail[2], there, usable)
+        detail = _detail(np.stack([seen, self.photos[photo][there], others[there]]), usable)
+        return _Overlap(detail[0], detail[1], detail[2], here, there, usable)
 
 
 class _Search:
@@ -219,6 +233,13 @@ def keep_detail(images: Images, usable: Flags | None = None) -> Images:
             for sigma in (_FINE_PX, _SLOW_PX)
         )
     detail: Images = fine - slow - (fine - slow).mean((1, 2), keepdims=True)
+    return detail
+
+
+def _detail(parts: Images, usable: Flags) -> Products:
+    """(n, h, w) -> (n, pixels): what `keep_detail` leaves of each where it is usable, of mean 0."""
+    detail = keep_detail(parts, usable)[:, usable].astype(np.float64)
+    detail -= detail.mean(1, keepdims=True)
     return detail
 
 

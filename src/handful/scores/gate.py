@@ -4,8 +4,8 @@ Paper: none; the need is that of Stein et al. (2023), "Exposing flaws of generat
     2306.04675: no score on features finds copies reliably, so this one is calibrated on the photos at hand.
 Read: 0 is what an honest generator scores. Each sample is compared with every training photo under every shift of up to
     an eighth of a side (16 px at 128) and mirrored. `near_limit` is the likeness above which a sample is a near-copy,
-    half-way between the most alike pair of different photos and planted copies; at `copy_limit` it is as alike as
-    planted copies are. `caught_KIND` is the share of planted copies of a kind that is caught, `false_alarms` that of
+    a quarter of the way from the most alike pair of different photos to planted copies; at `copy_limit` it is as alike
+    as planted copies are. `caught_KIND` is the share of planted copies of a kind that is caught, `false_alarms` that of
     honest photos that are called copies. Where these are bad the photos are too alike for the question: a note says so.
 Few images: the limits come from the photos themselves; with 10 photos false alarms are known to about 0.3. Only what
     was planted is claimed: turned or rescaled copies, and collages of several photos, pass.
@@ -39,7 +39,7 @@ FACTS = ScoreFacts(
     compares_with="training",
     needs="images",
     sees="novelty",
-    version=5,
+    version=6,
 )
 
 ALLOWED_SHARE = 0.01
@@ -49,6 +49,8 @@ SHARES = (0.01, 0.05, 0.2)
 _PLANTED_PHOTOS = 24
 """At most so many photos are planted in each kind."""
 _QUANTILE = 0.01
+_NEAR_SHARE = 0.25
+"""Of the way from the most alike pair of photos to copies: farther off, copies changed in other ways are missed."""
 _TAIL = 4
 """The largest likenesses of honest photos are the largest of so many."""
 _TOP = 255.0
@@ -147,7 +149,7 @@ def judge_copies(samples: ImageSet, training: ImageSet, heldout: ImageSet) -> tu
     order = sorted(range(len(training)), key=training.hashes.__getitem__)  # what they hold decides
     known = _grey(training, order)
     owners = training.photo_numbers()[order]
-    photos = Photos(known, SHIFT_SHARE, _TOP)
+    photos = Photos(known, SHIFT_SHARE)
     calibration = calibrate(photos, known, owners, _grey(heldout, range(len(heldout))))
     judged = []
     for start in range(0, len(samples), 64):
@@ -233,7 +235,7 @@ def _limits(honest: Likenesses, planted: Likenesses) -> tuple[float, float]:
     """(near-copy, copy) as Fisher's z."""
     copy = float(np.quantile(planted, _QUANTILE))
     most = float(honest.max()) if len(honest) else 0.0
-    return (most + copy) / 2 if copy > most else most, max(copy, most)
+    return most + _NEAR_SHARE * max(copy - most, 0.0), max(copy, most)
 
 
 def _beyond(honest: Likenesses, limit: float) -> float:

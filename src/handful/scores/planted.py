@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from handful.core.seeds import numpy_stream
+from handful.scores.recompressed import compress
 
 Images = npt.NDArray[np.float32]
 
@@ -36,8 +34,9 @@ def _copy(photo: Images, kind: str, random: np.random.Generator) -> Images:
     if kind == "mirrored":
         return np.ascontiguousarray(photo[:, ::-1])
     if kind == "jpeg":
-        return _jpeg(photo)
-    return _jpeg(_gain(_shift(photo[:, ::-1], random), random.uniform(1 - GAIN, 1 + GAIN)))
+        return compress(photo, JPEG_QUALITY)
+    moved = _gain(_shift(photo[:, ::-1], random), random.uniform(1 - GAIN, 1 + GAIN))
+    return compress(moved, JPEG_QUALITY)
 
 
 def _shift(photo: Images, random: np.random.Generator) -> Images:
@@ -53,9 +52,3 @@ def _gain(photo: Images, gain: float) -> Images:
     """As a camera would: rounded to levels, saturated at 255."""
     levels: Images = np.rint(np.clip(photo * np.float32(gain), 0, 255)).astype(np.float32)
     return levels
-
-
-def _jpeg(photo: Images) -> Images:
-    buffer = io.BytesIO()
-    Image.fromarray(np.rint(np.clip(photo, 0, 255)).astype(np.uint8)).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return np.asarray(Image.open(buffer), np.float32)
